@@ -1,0 +1,118 @@
+#pragma once
+// FileSystem: POSIX files and directories on top of a ring, without any FUSE type. What a mount shows, and what a tool
+// uses to put and get files without one.
+//
+// Owner: chordfs-mount, a tool or the simulator. Lives as long as its Client, which it does not own.
+// Thread: the Runtime's; every operation is a coroutine, many may be under way at once.
+// Errors: those of Errc that have an errno a program may see; anything unforeseen is io_error with a reason.
+// Permissions are the caller's business (the kernel checks them: default_permissions).
+// Coherence: close-to-open. What a handle wrote is visible to every later open once its flush or fsync returned.
+// Limits: kDirtyBytesMax of unsent data; a writer waits when it is reached.
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "proto/client/client.h"
+#include "proto/wire/limits.h"
+
+namespace chordfs {
+
+using Ino = std::uint64_t;
+using Handle = std::uint64_t;
+
+/// Who asks: new objects belong to it.
+struct Caller {
+  std::uint32_t uid = 0;
+  std::uint32_t gid = 0;
+};
+
+struct NewObject {
+  wire::FileType type = wire::FILE_REGULAR;
+  std::uint32_t mode = 0;  ///< 07777, the umask applied already.
+  std::uint64_t rdev = 0;
+  std::string target;  ///< Symbolic links.
+};
+
+struct SetAttributes {
+  std::optional<std::uint32_t> mode, uid, gid;
+  std::optional<std::uint64_t> size;
+  std::optional<std::int64_t> atime, mtime;  ///< Nanoseconds since 1970.
+  bool atime_now = false, mtime_now = false;
+};
+
+enum class Rename { plain, no_replace, exchange };
+enum class SetXattr { any, create, replace };
+
+struct DirectoryEntry {
+  std::string name;
+  Ino ino = 0;
+  wire::FileType type = wire::FILE_NONE;
+  std::uint64_t cookie = 0;  ///< Pass it to continue after this entry.
+  std::optional<wire::Attr> attr;
+};
+
+struct Usage {
+  std::uint64_t bytes_total = 0, bytes_free = 0, inodes = 0;
+};
+
+struct Opened {
+  Handle handle = 0;
+  wire::Attr attr;
+  bool unchanged = false;  ///< Same version as when this mount last had it open: cached pages are still right.
+};
+
+class FileSystem {
+ public:
+  explicit FileSystem(Client& client);
+  ~FileSystem();
+
+  /// Opens the session. Call once, first.
+  awaitable<Result<void>> start(std::string name);
+  /// Flushes what is dirty, closes the session, joins background work.
+  awaitable<void> stop();
+
+  awaitable<Result<wire::Attr>> lookup(Ino dir, std::string name);
+  awaitable<Result<wire::Attr>> get_attributes(Ino ino);
+  awaitable<Result<wire::Attr>> set_attributes(Ino ino, SetAttributes set);
+  /// Files, directories, links, devices: `exists` if the name is taken. A set-gid parent hands its group down, and to
+  /// directories the bit as well.
+  awaitable<Result<wire::Attr>> make(Ino dir, std::string name, NewObject object, Caller caller);
+  awaitable<Result<Opened>> create(Ino dir, std::string name, NewObject object, Caller caller);
+  awaitable<Result<wire::Attr>> link(Ino ino, Ino dir, std::string name);
+  awaitable<Result<void>> unlink(Ino dir, std::string name);
+  awaitable<Result<void>> remove_directory(Ino dir, std::string name);
+  awaitable<Result<void>> rename(Ino dir, std::string name, Ino to_dir, std::string to_name, Rename how);
+  awaitable<Result<std::string>> read_link(Ino ino);
+
+  awaitable<Result<Opened>> open(Ino ino, bool truncate);
+  awaitable<Result<Bytes>> read(Handle handle, std::uint64_t offset, std::size_t size);
+  awaitable<Result<void>> write(Handle handle, std::uint64_t offset, Bytes bytes);
+  /// close(2): what was written is committed. Reports the error of any earlier write behind.
+  awaitable<Result<void>> flush(Handle handle);
+  awaitable<Result<void>> sync(Handle handle);
+  awaitable<void> release(Handle handle);
+
+  /// A page of entries after `cookie` (0: from the start), in the order of the listing; empty at the end. Without "."
+  /// and "..". `plus`: with attributes, as far as one call can bring them.
+  awaitable<Result<std::vector<DirectoryEntry>>> read_directory(Ino dir, std::uint64_t cookie, std::size_t entries_max,
+                                                                bool plus);
+
+  awaitable<Result<std::string>> get_xattr(Ino ino, std::string name);
+  awaitable<Result<std::vector<std::string>>> list_xattrs(Ino ino);
+  awaitable<Result<void>> set_xattr(Ino ino, std::string name, std::string value, SetXattr how);
+  awaitable<Result<void>> remove_xattr(Ino ino, std::string name);
+
+  awaitable<Result<Usage>> usage();
+
+  Client& client();
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace chordfs

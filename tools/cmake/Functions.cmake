@@ -1,0 +1,45 @@
+# chordfs_library(NAME SOURCES a.cc … DEPENDS lib …): one static library per folder, named after it.
+# chordfs_program(NAME SOURCES … DEPENDS …): a program in build/bin.
+# chordfs_test(NAME SOURCES … DEPENDS … LABEL unit|sim|mount|fuzz): a GoogleTest program, one ctest entry.
+
+function(chordfs_library name)
+  cmake_parse_arguments(arg "" "" "SOURCES;DEPENDS" ${ARGN})
+  add_library(${name} STATIC ${arg_SOURCES})
+  target_link_libraries(${name} PUBLIC chordfs_options ${arg_DEPENDS})
+  chordfs_precompile(${name})
+endfunction()
+
+function(chordfs_program name)
+  cmake_parse_arguments(arg "" "" "SOURCES;DEPENDS" ${ARGN})
+  add_executable(${name} ${arg_SOURCES})
+  target_link_libraries(${name} PRIVATE chordfs_options ${arg_DEPENDS})
+  chordfs_precompile(${name})
+endfunction()
+
+function(chordfs_test name)
+  cmake_parse_arguments(arg "" "LABEL" "SOURCES;DEPENDS" ${ARGN})
+  add_executable(${name} ${arg_SOURCES})
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
+  target_link_libraries(${name} PRIVATE chordfs_options ${arg_DEPENDS} GTest::gtest GTest::gmock GTest::gtest_main)
+  chordfs_precompile(${name})
+  add_test(NAME ${name} COMMAND ${name})
+  set_tests_properties(${name} PROPERTIES LABELS ${arg_LABEL})
+endfunction()
+
+# One precompiled header for all: Asio and protobuf cost seconds per source file otherwise.
+function(chordfs_precompile name)
+  if(name STREQUAL "chordfs_base")
+    target_precompile_headers(${name} PRIVATE ${PROJECT_SOURCE_DIR}/tools/cmake/precompiled.h)
+  else()
+    target_precompile_headers(${name} REUSE_FROM chordfs_base)
+  endif()
+endfunction()
+
+# Adds the folders named, in this order; one without a CMakeLists.txt (a folder of scripts) is passed over.
+function(chordfs_folders)
+  foreach(folder ${ARGN})
+    if(EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/${folder}/CMakeLists.txt)
+      add_subdirectory(${folder})
+    endif()
+  endforeach()
+endfunction()
