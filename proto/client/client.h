@@ -2,6 +2,8 @@
 // Client: any arc of a ring, from anywhere. Knows how to find an arc (iterative Chord lookup, then a location cache),
 // follows redirects, retries under one identity until the deadline, and goes on when the node it came in by dies.
 //
+// This is the interface; RingClient (ring_client.h) is the real one, LocalClient (tests) keeps every arc in memory.
+//
 // Owner: a mount, a tool, or a node (for its own transactions). Thread: the Runtime's.
 // Errors: those of the tree, as they are; `unavailable` when no holder of the arc answered within the deadline;
 // `session_closed` when this client's session has expired; `cancelled`.
@@ -35,63 +37,55 @@ struct Hop {
 
 struct Location {
   ArcNumber arc = 0;
-  Id point;                     ///< The arc's first identifier.
-  wire::Peer owner;             ///< The node of the position that follows it on the ring.
+  Id point;                            ///< The arc's first identifier.
+  wire::Peer owner;                    ///< The node of the position that follows it on the ring.
   std::vector<wire::Peer> successors;  ///< Further distinct nodes, clockwise.
   std::vector<Hop> hops;
 };
 
 class Client {
  public:
-  Client(Runtime& runtime, Transport& transport, std::vector<Endpoint> via);
-  ~Client();
+  virtual ~Client() = default;
 
-  /// Learns the ring's identity and its arcs from any of `via`. unreachable, wrong_version, bad_message …
-  awaitable<Result<void>> connect();
-  const ArcMap& arcs() const;
-  const Uuid& ring() const;
-  ArcNumber arc_of_ino(std::uint64_t ino) const;
-  /// A new inode number of this arc: its top bits are the arc, the rest is random and never 0 or the root.
-  std::uint64_t new_ino(ArcNumber arc);
-  ArcNumber random_arc();
+  virtual Runtime& runtime() = 0;
+  virtual const ArcMap& arcs() const = 0;
+  ArcNumber arc_of_ino(std::uint64_t ino) const {
+    return arcs().bits() == 0 ? 0 : static_cast<ArcNumber>(ino >> (64 - arcs().bits()));
+  }
   /// A block's arc: that of the hash of its identifier.
-  ArcNumber arc_of_block(std::string_view block) const;
+  ArcNumber arc_of_block(std::string_view block) const { return arcs().arc_of(Id::hash(block)); }
+  ArcNumber random_arc() { return static_cast<ArcNumber>(runtime().below(arcs().count())); }
+  /// A new inode number of this arc: its top bits are the arc, the rest is random, never 0 or the root's.
+  std::uint64_t new_ino(ArcNumber arc);
+  /// 16 random bytes: a block's identifier.
+  std::string new_block();
 
-  /// Opens a session and renews it until stop(). Transactions need one. `name` is for people ("host:/mnt/dht pid 7").
-  awaitable<Result<void>> open_session(std::string name);
-  awaitable<void> close_session();
-  /// Stops background work. Call before destruction; calls under way end with `cancelled`.
-  awaitable<void> stop();
+  /// Opens a session and renews it until close_session(). Transactions need one. `name` is for people.
+  virtual awaitable<Result<void>> open_session(std::string name) = 0;
+  virtual awaitable<void> close_session() = 0;
 
   /// Parts that lie in one arc are one log entry; several are a two-phase commit. Exactly once, or an error; after
   /// `unavailable` it may have happened. Never returns `locked` or `busy`: it waits and retries until the deadline.
-  /// `opened`: an inode created here that this session has open from the first moment.
-  awaitable<Result<wire::Answer>> transact(wire::Transaction transaction, std::uint64_t opened = 0);
-  /// Linearizable read at the arc's leader.
-  awaitable<Result<wire::QueryAnswer>> query(ArcNumber arc, wire::Query query);
+  /// An Answer whose `error` is set is returned as that Error, except `stale`, whose Answer tells what was found:
+  /// look at Answer.error. `opened`: an inode created here that this session has open from the first moment.
+  virtual awaitable<Result<wire::Answer>> transact(wire::Transaction transaction, std::uint64_t opened = 0) = 0;
+  /// Linearizable read at the arc's leader. A QueryAnswer whose `error` is set is returned as that Error.
+  virtual awaitable<Result<wire::QueryAnswer>> query(ArcNumber arc, wire::Query query) = 0;
 
-  /// Durable at the members of the block's arc when it returns. `block`: 16 random bytes, from new_block().
-  std::string new_block();
-  awaitable<Result<void>> put_block(std::string block, Bytes contents);
+  /// Durable at the members of the block's arc when it returns. `block`: from new_block().
+  virtual awaitable<Result<void>> put_block(std::string block, Bytes contents) = 0;
   /// Verified bytes [offset, offset + length) of a block. no_block: no member has it (read the map again).
-  awaitable<Result<Bytes>> get_block(std::string block, std::uint32_t offset, std::uint32_t length);
+  virtual awaitable<Result<Bytes>> get_block(std::string block, std::uint32_t offset, std::uint32_t length) = 0;
 
   /// This session has the inode open until released: told to the arc's leader every kSessionRenewEvery.
-  void opened(std::uint64_t ino);
-  void released(std::uint64_t ino);
+  /// (A query GetInode with `open`, or transact's `opened`, tells the leader of the first moment.) Counted.
+  virtual void opened(std::uint64_t ino) = 0;
+  virtual void released(std::uint64_t ino) = 0;
 
   /// Chord lookup of an identifier without the cache, every hop recorded.
-  awaitable<Result<Location>> locate(Id id);
-  /// One request to one node.
-  awaitable<Result<Reply>> call(Endpoint to, Request request, Duration timeout = kClientCallTimeout);
+  virtual awaitable<Result<Location>> locate(Id id) = 0;
   /// Every node of the ring, found by walking the successors all the way round, with what each says of itself.
-  awaitable<Result<std::vector<wire::Status>>> walk(bool with_blocks = false);
-
-  Runtime& runtime();
-
- private:
-  class Impl;
-  std::unique_ptr<Impl> impl_;
+  virtual awaitable<Result<std::vector<wire::Status>>> walk(bool with_blocks = false) = 0;
 };
 
 }  // namespace chordfs
