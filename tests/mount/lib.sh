@@ -21,6 +21,7 @@ test_name=$(basename "$0" .sh)
 # Not /tmp: that may be memory, and a disk is what the nodes will have.
 work=$(mktemp -d "${CHORDFS_TEST_DIR:-/var/tmp}/chordfs-$test_name.XXXXXX")
 mkdir "$work/data" "$work/log" "$work/mnt"
+cd "$work"
 export PYTHONDONTWRITEBYTECODE=1 LC_ALL=C
 
 declare -A node_pid=() node_port=() node_log=() mount_pid=() runs=()
@@ -59,7 +60,7 @@ marked() {  # Every process that a program started by this test is, was forked f
     if grep -qzxF "CHORDFS_TEST=$1" "$environ" 2>/dev/null; then basename "$(dirname "$environ")"; fi
   done
 }
-new_log() { runs[$1]=$((${runs[$1]:-0} + 1)); log=$work/log/$1.${runs[$1]}.log; }
+new_log() { runs[$1]=$((${runs[$1]:-0} + 1)); log=$work/log/$1.${runs[$1]}.log; : >"$log"; }
 
 serving_or_dead() { grep -q serving "$2" || gone "$1"; }
 launch_node() {  # Without waiting until it serves.

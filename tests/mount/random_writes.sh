@@ -12,7 +12,7 @@ random_write() {  # random_write NAME FIO-OPTIONS...
   local name=$1 job
   shift
   job=(--name="$name" --rw=randwrite --ioengine=psync --bsrange=4k-64k --fallocate=none --randseed=20 --invalidate=1
-    --verify=crc32c --verify_fatal=1 --group_reporting --minimal "$@")
+    --verify=crc32c --verify_fatal=1 --verify_state_save=0 --group_reporting --minimal "$@")
   fio "${job[@]}" --filename="$(at here)/$name" --do_verify=1 >"$work/log/fio.$name" 2>&1 ||
     { tail -5 "$work/log/fio.$name" >&2; fail "fio $name"; }
   fio "${job[@]}" --filename="$(at there)/$name" --verify_only=1 >"$work/log/fio.$name" 2>&1 ||
