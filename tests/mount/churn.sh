@@ -18,13 +18,13 @@ copy_on() {  # Until told to stop, but once at least.
     echo $round >"$work/rounds"
   done
 }
-copy_on &
+CHORDFS_TEST=$work copy_on &  # Marked: what it started goes with it, should the test fail.
 copier=$!
 background+=("$copier")
 read_on() {
   until [ -e "$work/enough" ]; do diff -r --no-dereference "$work/tree" "$(at m)/before" || return 1; done
 }
-read_on >"$work/log/read_on" 2>&1 &
+CHORDFS_TEST=$work read_on >"$work/log/read_on" 2>&1 &
 reader=$!
 background+=("$reader")
 

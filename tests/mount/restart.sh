@@ -41,7 +41,7 @@ write_on() {
     echo "$i" >>"$work/acknowledged"
   done
 }
-write_on &
+CHORDFS_TEST=$work write_on &  # Marked: what it started goes with it, should the test fail.
 writer=$!
 background+=("$writer")
 enough() { [ -e "$work/acknowledged" ] && [ "$(wc -l <"$work/acknowledged")" -ge 30 ]; }
