@@ -198,13 +198,13 @@ clean_up() {
     code=1
   fi
   [ $code -eq 0 ] || [ $code -eq 77 ] || show_logs >&2
+  disown -a 2>/dev/null  # Else the shell reports each as killed.
   [ ${#background[@]} -eq 0 ] || kill -s KILL "${background[@]}" 2>/dev/null
   mount_points | while read -r point; do timeout 10 fusermount3 -u "$point" 2>/dev/null; done
   pids=$(marked "$work")
   # shellcheck disable=SC2086
   [ -z "$pids" ] || kill -s KILL $pids 2>/dev/null
   mount_points | while read -r point; do fusermount3 -uz "$point" 2>/dev/null || umount -l "$point"; done
-  wait 2>/dev/null  # Else the shell reports each as killed.
   if [ -n "${CHORDFS_TEST_KEEP-}" ]; then echo "kept: $work"; else rm -rf --one-file-system "$work"; fi
   case $code in 0) echo "passed: $test_name" ;; 77) ;; *) echo "failed: $test_name (code $code)" ;; esac
   exit $code
