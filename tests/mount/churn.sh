@@ -29,8 +29,7 @@ reader=$!
 background+=("$reader")
 
 leave() {
-  local pid=${node_pid[$1]}
-  chordfs leave "$(peer "$1")" --via "$(peer "$2")" || fail "chordfs leave $1"
+  leave_node "$1" "$2"
   running "$copier" || fail "cp -a ended while $1 left"
   step "$1 has left"
 }

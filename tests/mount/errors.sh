@@ -70,9 +70,7 @@ mount_ring m b
 mkdir "$(at m)/kept"
 start_node c b
 wait_until "the ring has three nodes" 60 ring_has b 3
-chordfs leave "$(peer b)" --via "$(peer c)" || fail "chordfs leave b"
-wait_until "b's process ends" 60 gone "${node_pid[b]}"
-unset "node_pid[b]"
+leave_node b c
 timeout 60 ls "$(at m)/kept" || fail "the node that the mount came in by has left, and the mount does not work"
 echo y >"$(at m)/kept/y"
 step "the node that the mount came in by has left: the mount works on"
