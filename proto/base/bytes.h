@@ -19,8 +19,9 @@ class Bytes {
   /// Takes over the string's memory.
   static Bytes take(std::string&& text) {
     auto owner = std::make_shared<const std::string>(std::move(text));
-    auto* data = owner->data();
-    return Bytes(std::move(owner), data, owner_size(data, owner));
+    const char* data = owner->data();
+    const auto size = owner->size();  // Before the move below, whatever the order of arguments.
+    return Bytes(std::move(owner), data, size);
   }
   static Bytes copy(std::string_view text) { return take(std::string(text)); }
   /// Memory that `owner` keeps alive and that nobody changes any more.
@@ -45,9 +46,6 @@ class Bytes {
  private:
   Bytes(std::shared_ptr<const void> owner, const char* data, std::size_t size)
       : owner_(std::move(owner)), data_(data), size_(size) {}
-  static std::size_t owner_size(const char*, const std::shared_ptr<const void>& owner) {
-    return static_cast<const std::string*>(owner.get())->size();
-  }
 
   std::shared_ptr<const void> owner_;
   const char* data_ = nullptr;
