@@ -15,8 +15,8 @@ struct Network : testing::Test {
     return world.run(client.transport().call(to, ping_request(), timeout)).code();
   }
 
-  World world{1};
   PingScore score;
+  World world{1};
   SimHost& client = add_idle_host(world);
   SimHost& server = add_ping_host(world, score, {.service = 10ms});
 };
