@@ -86,6 +86,13 @@ TEST_F(Network, CrashMidCallResets) {
   EXPECT_EQ(score.destroyed, 1u);
 }
 
+TEST_F(Network, DeathOfTheCallerCancelsItsCalls) {
+  world.after(5ms, [this] { client.crash(); });
+  EXPECT_EQ(ping(), Errc::cancelled);
+  world.run_for(1s);
+  EXPECT_EQ(score.served, 1u) << "the server does not notice";
+}
+
 TEST_F(Network, CrashMidCallBehindACutIsNoticedOnlyByTheClock) {
   world.after(5ms, [this] {
     world.network().cut(server, client);
