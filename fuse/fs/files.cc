@@ -5,6 +5,18 @@
 
 namespace chordfs::fs {
 
+namespace {
+/// What came along with an open, if it is the whole map of the file.
+void remember_contents(InodeState& inode, wire::QueryAnswer answer) {
+  if (inode.attr.type() != wire::FILE_REGULAR || !answer.end()) return;
+  auto piece = std::make_shared<MapPiece>();
+  add_to(*piece, std::move(answer));
+  auto reached = piece->extents.empty() ? 0 : piece->extents.back().offset() + piece->extents.back().length();
+  if (piece->record || (reached >= inode.attr.size() && reached <= kMapPieceBytes))
+    inode.map.remember(0, std::move(piece));
+}
+}  // namespace
+
 Result<std::shared_ptr<OpenFile>> Files::find(Handle handle) const {
   auto found = handles_.find(handle);
   if (found == handles_.end()) return Error{Errc::bad_handle, fmt::format("handle {} is not open", handle)};
@@ -56,10 +68,7 @@ awaitable<Result<Opened>> Files::open(Ino ino, bool truncate) {
   if (attr.type() == wire::FILE_DIRECTORY) co_return Error{Errc::is_directory, fmt::format("inode {:x}", ino)};
   auto inode = acquire(ino);
   inode->saw(attr);
-  if (answer.has_inline() && inode->attr.version() == attr.version()) {
-    inode->map.layout = Layout::in_record;
-    inode->map.record = std::make_shared<const std::string>(answer.inode().inline_data());
-  }
+  if (inode->attr.version() == attr.version()) remember_contents(*inode, std::move(answer));
   bool unchanged = inode->cached_version == attr.version();
   inode->cached_version = attr.version();
   inode->absent_xattrs.clear();

@@ -5,22 +5,25 @@
 namespace chordfs::fs {
 
 void FileMap::forget() {
-  ++epoch;
   record.reset();
   pieces.clear();
 }
 
-MapPiece map_piece_of(wire::QueryAnswer answer) {
-  MapPiece piece;
-  if (answer.has_inline()) {
+void FileMap::remember(std::uint64_t index, std::shared_ptr<const MapPiece> piece) {
+  layout = piece->record ? Layout::in_record : Layout::in_blocks;
+  record = piece->record;
+  if (record) return;
+  if (pieces.size() >= kMapPiecesMax) pieces.clear();
+  pieces.insert_or_assign(index, std::move(piece));
+}
+
+void add_to(MapPiece& piece, wire::QueryAnswer answer) {
+  if (answer.has_inline())
     piece.record = std::make_shared<const std::string>(std::move(*answer.mutable_inode()->mutable_inline_data()));
-    return piece;
-  }
   for (auto& extent : *answer.mutable_extents()) {
     piece.used[extent.block()] += extent.length();
     piece.extents.push_back(std::move(extent));
   }
-  return piece;
 }
 
 void InodeState::saw(const wire::Attr& seen) {

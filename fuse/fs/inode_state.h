@@ -35,13 +35,13 @@ struct FileMap {
   Layout layout = Layout::unknown;
   std::shared_ptr<const std::string> record;  ///< Null: not known.
   std::map<std::uint64_t, std::shared_ptr<const MapPiece>> pieces;
-  std::uint64_t epoch = 0;  ///< Grows whenever it is forgotten: an answer asked for earlier is not kept.
 
   void forget();
+  void remember(std::uint64_t index, std::shared_ptr<const MapPiece> piece);
 };
 
-/// The map piece that an answer (to ReadMap, or to GetInode with the contents along) describes.
-MapPiece map_piece_of(wire::QueryAnswer answer);
+/// Adds what an answer (to ReadMap, or to GetInode with the contents along) tells of the map.
+void add_to(MapPiece& piece, wire::QueryAnswer answer);
 
 struct InodeState {
   explicit InodeState(Ino number) : ino(number) {}

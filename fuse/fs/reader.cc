@@ -54,20 +54,40 @@ awaitable<Result<std::shared_ptr<const MapPiece>>> Reader::map_piece(std::shared
   auto& map = inode->map;
   if (map.layout == Layout::in_record && map.record) co_return std::make_shared<const MapPiece>(MapPiece{map.record});
   if (auto known = map.pieces.find(index); known != map.pieces.end()) co_return known->second;
-  auto epoch = map.epoch;
-  wire::Query query;
-  auto& read = *query.mutable_read_map();
-  read.set_ino(inode->ino);
-  read.set_offset(index * kMapPieceBytes);
-  read.set_length(kMapPieceBytes);
-  CO_TRY(auto answer, co_await core_.ask(inode->ino, std::move(query)));
-  auto piece = std::make_shared<const MapPiece>(map_piece_of(std::move(answer)));
-  if (epoch != inode->map.epoch) co_return piece;
-  inode->map.layout = piece->record ? Layout::in_record : Layout::in_blocks;
-  inode->map.record = piece->record;
-  if (inode->map.pieces.size() >= kMapPiecesMax) inode->map.pieces.clear();
-  if (!piece->record) inode->map.pieces.emplace(index, piece);
-  co_return piece;
+  co_return co_await ask_for_piece(inode, index);
+}
+
+awaitable<Result<std::shared_ptr<const MapPiece>>> Reader::ask_for_piece(std::shared_ptr<InodeState> inode,
+                                                                         std::uint64_t index) {
+  auto piece = std::make_shared<MapPiece>();
+  auto from = index * kMapPieceBytes;
+  auto version = inode->attr.version();
+  for (int page = 0; page < kMapPagesMax; ++page) {
+    wire::Query query;
+    auto& read = *query.mutable_read_map();
+    read.set_ino(inode->ino);
+    read.set_offset(from);
+    read.set_length((index + 1) * kMapPieceBytes - from);
+    CO_TRY(auto answer, co_await core_.ask(inode->ino, std::move(query)));
+    const auto attr = answer.inode().attr();
+    core_.saw(attr);
+    if (page > 0 && attr.version() != version) {
+      // It has changed between two pages, which therefore do not belong together.
+      piece = std::make_shared<MapPiece>();
+      from = index * kMapPieceBytes;
+      version = attr.version();
+      continue;
+    }
+    version = attr.version();
+    bool more = !answer.end() && answer.extents_size() > 0;
+    add_to(*piece, std::move(answer));
+    if (!more) {
+      if (version == inode->attr.version()) inode->map.remember(index, piece);
+      co_return std::shared_ptr<const MapPiece>(piece);
+    }
+    from = piece->extents.back().offset() + piece->extents.back().length();
+  }
+  co_return Error{Errc::io_error, fmt::format("inode {:x}: its map changes faster than it can be read", inode->ino)};
 }
 
 void Reader::add_fetches(const MapPiece& piece, Range range, std::vector<Fetch>& fetches) {

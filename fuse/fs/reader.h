@@ -15,6 +15,7 @@
 namespace chordfs::fs {
 
 inline constexpr int kReadAttemptsMax = 3;
+inline constexpr int kMapPagesMax = 1000;
 inline constexpr std::size_t kFetchesAtOnce = 16;
 /// Blocks are checksummed in parts of this size: less is never fetched.
 inline constexpr std::uint64_t kBlockPartBytes = 16U << 10;
@@ -46,6 +47,8 @@ class Reader {
   awaitable<Result<Bytes>> read_committed(std::shared_ptr<InodeState> inode, Range range);
   awaitable<Result<Bytes>> read_with_map(std::shared_ptr<InodeState> inode, Range range);
   awaitable<Result<std::shared_ptr<const MapPiece>>> map_piece(std::shared_ptr<InodeState> inode, std::uint64_t index);
+  awaitable<Result<std::shared_ptr<const MapPiece>>> ask_for_piece(std::shared_ptr<InodeState> inode,
+                                                                   std::uint64_t index);
   static void add_fetches(const MapPiece& piece, Range range, std::vector<Fetch>& fetches);
 
   awaitable<Result<Bytes>> fetch(Fetch what);
