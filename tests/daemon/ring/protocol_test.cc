@@ -66,6 +66,18 @@ TEST_P(RingProtocol, AllAtOnceThroughOneThatIsStillJoining) {
   EXPECT_TRUE(well(cluster, 60s));
 }
 
+TEST_P(RingProtocol, JoinerSurvivesTheDeathOfItsSuccessor) {
+  Cluster cluster(seed(), 1, 3);
+  cluster.grow(8);
+  cluster.checked = RingMode::ordinary;
+  cluster.join_soon(20, 0);
+  Ring& joiner = cluster.node(20).ring();
+  ASSERT_TRUE(cluster.world.run_until([&] { return !joiner.members().empty(); }, 5s));
+  Endpoint successor = joiner.members().front().successors.front().at;
+  cluster.crash(successor.port - Cluster::at(0).port);
+  EXPECT_TRUE(well(cluster, 30s));
+}
+
 TEST_P(RingProtocol, IdealIsQuiet) {
   Cluster cluster(seed(), 4);
   cluster.grow(7);
@@ -203,6 +215,20 @@ TEST_P(RingProtocol, LossDelaysButDoesNotBreak) {
   EXPECT_TRUE(well(cluster, 60s));
 }
 
+TEST_P(RingProtocol, FingersMakeLookupsShort) {
+  Cluster cluster(seed(), 2);
+  cluster.grow(40);
+  cluster.world.run_for(60s);
+  double hops = 0;
+  for (int i = 0; i < 400; ++i) {
+    Id key = Id::hash(std::to_string(i));
+    auto found = cluster.world.run(cluster.node(i % 40).ring().find_successor(key));
+    ASSERT_TRUE(found) << found.error().text();
+    hops += static_cast<double>(found->hops.size()) / 400;
+  }
+  EXPECT_LT(hops, 2.7);  // 1/2 log2 40; union of tables and successor lists make it less.
+}
+
 TEST_P(RingProtocol, ChurnWithinTheProofsPremiseNeverBreaksTheInvariant) {
   Cluster cluster(seed(), 2, 2);
   cluster.grow(8);
@@ -225,7 +251,7 @@ TEST_P(RingProtocol, ChurnWithinTheProofsPremiseNeverBreaksTheInvariant) {
     if (!cluster.node(n).ring().joined()) cluster.crash(n);
   EXPECT_TRUE(well(cluster));
   EXPECT_GT(crashes, 20);
-  EXPECT_GT(cluster.checks, 500U);
+  EXPECT_GT(cluster.checks, 300U);
 }
 
 TEST_P(RingProtocol, ChurnOfAnyKindEndsIdeal) {
