@@ -4,8 +4,11 @@
 // (tools/sim); both pass tests/daemon/store/disk_contract.
 //
 // Owner: the node. Thread: called from the Runtime's thread; functions passed in run on a thread of the disk's own, so
-// they must touch nothing but their arguments and captured copies.
-// Errors: io_error, disk_full, corrupt (the engine found its own checksum broken), cancelled.
+// they must touch nothing but their arguments and captured copies (the caller's coroutine may be cancelled meanwhile).
+// An operation starts when it is called, not when its awaitable is awaited, and goes on if the waiter is cancelled:
+// whether it happened is then unknown. So two may be started and then both awaited.
+// Errors: io_error, disk_full, corrupt (the engine found its own checksum broken), cancelled (the disk is closing).
+// After an io_error of a commit or update every later one fails too: a failed sync is never tried again.
 
 #include <functional>
 #include <memory>
@@ -37,7 +40,7 @@ struct Batch {
     std::optional<std::string> value;  ///< Nothing: erase.
   };
   struct Range {
-    std::string from, to;  ///< [from, to) is erased, before the changes.
+    std::string from, to;  ///< [from, to) is erased, before the changes. An empty `to` means no end.
   };
   std::vector<Range> erased;
   std::vector<Change> changes;
@@ -48,10 +51,17 @@ struct Batch {
   bool empty() const { return erased.empty() && changes.empty(); }
 };
 
+inline constexpr std::size_t kKeyBytesMax = 512;
+
 enum class Sync { no, yes };
 
 struct DiskSpace {
   std::uint64_t total = 0, free = 0, used = 0;  ///< Bytes: of the file system, free for us, held by this store.
+};
+
+struct FileInfo {
+  std::string name;
+  std::uint64_t size = 0;
 };
 
 class Disk {
@@ -59,7 +69,8 @@ class Disk {
   virtual ~Disk() = default;
 
   // ---- Records. Commits are applied, and become durable, in the order of the calls: a crash keeps a prefix of them,
-  // and everything up to the last one that was synced. ----
+  // and everything up to the last one that was synced. A commit and an update that are under way at once may be applied
+  // in either order: who needs one before the other waits for it. A key is shorter than kKeyBytesMax. ----
 
   /// Applies the batch; with Sync::yes returns once it, and all before it, is durable. Concurrent calls share a sync.
   virtual awaitable<Result<void>> commit(Batch batch, Sync sync) = 0;
@@ -72,16 +83,17 @@ class Disk {
   virtual awaitable<Result<void>> read_at(std::shared_ptr<const RecordView> view,
                                           std::move_only_function<void(const RecordView&)> look) = 0;
 
-  // ---- Files: written once, whole, then read in parts. A name is [0-9a-f]{2,64}. ----
+  // ---- Files: written once, whole, then read in parts. A name is [0-9a-f]{2,64}. Puts and erasures of one name
+  // happen in the order of the calls. ----
 
   /// Durable under its name when it returns; before that a crash leaves the file absent. Replaces an existing one.
   virtual awaitable<Result<void>> put_file(std::string name, std::vector<Bytes> pieces) = 0;
   /// Up to `size` bytes from `offset`; fewer at the end. no_block: no such file.
   virtual awaitable<Result<Bytes>> read_file(std::string name, std::uint64_t offset, std::size_t size) = 0;
-  /// Fine if it is absent already.
+  /// Fine if it is absent already. Not synced: a power loss may bring the file back.
   virtual awaitable<Result<void>> erase_file(std::string name) = 0;
-  /// Every file's name, in no particular order.
-  virtual awaitable<Result<std::vector<std::string>>> list_files() = 0;
+  /// Every file, in no particular order.
+  virtual awaitable<Result<std::vector<FileInfo>>> list_files() = 0;
 
   virtual awaitable<Result<DiskSpace>> space() = 0;
 };

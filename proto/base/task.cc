@@ -2,7 +2,6 @@
 
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/this_coro.hpp>
 
 #include "proto/base/check.h"
 
@@ -57,19 +56,51 @@ void TaskGroup::stop() {
 }
 
 awaitable<void> TaskGroup::join() {
-  co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+  // In a coroutine of its own that no cancellation reaches: the caller's own state stays as it is.
+  co_await asio::co_spawn(runtime_.executor(), wait_until_empty(),
+                          asio::bind_cancellation_slot(asio::cancellation_slot(), asio::use_awaitable));
+}
+
+awaitable<void> TaskGroup::wait_until_empty() {
   while (!tasks_.empty()) co_await ended_.wait();
 }
 
 awaitable<Semaphore::Hold> Semaphore::acquire() {
-  while (free_ == 0) co_await freed_.wait();
-  --free_;
+  if (free_ > 0) {
+    --free_;
+    co_return Hold(this);
+  }
+  struct Turn {
+    Semaphore& semaphore;
+    std::list<OneShot<Nothing>>::iterator at;
+    OneShot<Nothing> given;
+    bool taken = false;
+    ~Turn() {
+      if (taken) return;
+      // Cancelled: leave the queue, or pass on the place that came too late.
+      if (given.ready()) {
+        semaphore.release();
+      } else {
+        semaphore.waiting_.erase(at);
+      }
+    }
+  };
+  auto at = waiting_.emplace(waiting_.end());
+  Turn turn{*this, at, *at};
+  co_await turn.given.wait();
+  turn.taken = true;
   co_return Hold(this);
 }
 
 void Semaphore::release() {
-  ++free_;
-  freed_.notify_all();
+  if (waiting_.empty()) {
+    ++free_;
+    return;
+  }
+  // Handed over rather than freed, so that nobody who comes later is faster.
+  auto next = waiting_.front();
+  waiting_.pop_front();
+  next.set({});
 }
 
 }  // namespace chordfs

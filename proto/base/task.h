@@ -16,6 +16,7 @@
 #include <string>
 #include <utility>
 
+#include "proto/base/check.h"
 #include "proto/base/runtime.h"
 
 namespace chordfs {
@@ -82,6 +83,7 @@ class OneShot {
   static awaitable<void> suspend(std::shared_ptr<State> state) {
     co_await asio::async_initiate<const asio::use_awaitable_t<>, void(boost::system::error_code)>(
         [state](auto handler) {
+          CHECK(!state->waiter, "two coroutines wait for one OneShot");
           auto slot = asio::get_associated_cancellation_slot(handler);
           state->waiter = std::make_unique<WaiterOf<decltype(handler)>>(std::move(handler));
           if (slot.is_connected())
@@ -114,10 +116,14 @@ class Signal {
  private:
   OneShot<Nothing> add() {
     // Those that timed out or were cancelled stay behind: nobody else holds them.
-    if (waiters_.size() >= 64) std::erase_if(waiters_, [](const auto& waiter) { return waiter.abandoned(); });
+    if (waiters_.size() >= sweep_at_) {
+      std::erase_if(waiters_, [](const auto& waiter) { return waiter.abandoned(); });
+      sweep_at_ = 64 + 2 * waiters_.size();
+    }
     return waiters_.emplace_back();
   }
   std::list<OneShot<Nothing>> waiters_;
+  std::size_t sweep_at_ = 64;
 };
 
 /// Owns background coroutines: nothing is detached. Destroy it only after stop() and join().
@@ -128,16 +134,19 @@ class TaskGroup {
   ~TaskGroup();
   TaskGroup(const TaskGroup&) = delete;
 
-  /// `name` is for logs. After stop() the task is dropped unrun.
+  /// `name` is for logs. After stop() the task is dropped unrun. Called on the Runtime's thread, it runs the task up
+  /// to its first wait before it returns.
   void spawn(std::string name, awaitable<void> task);
   /// Cancels every task: each gets operation_aborted at its next or present wait.
   void stop();
   bool stopping() const { return stopping_; }
-  /// Returns once every task has ended. Cannot itself be cancelled.
+  /// Returns once every task has ended, even if the caller is cancelled meanwhile (its next wait then throws). A
+  /// caller that has been cancelled before does not get this far: Asio throws at its co_await.
   awaitable<void> join();
   std::size_t size() const { return tasks_.size(); }
 
  private:
+  awaitable<void> wait_until_empty();
   struct Task {
     std::string name;
     asio::cancellation_signal cancel;
@@ -173,7 +182,7 @@ class Semaphore {
  private:
   void release();
   std::size_t free_;
-  Signal freed_;
+  std::list<OneShot<Nothing>> waiting_;  ///< In order of arrival; none while a place is free.
 };
 
 }  // namespace chordfs

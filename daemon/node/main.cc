@@ -1,0 +1,87 @@
+// chordfs-node: wires the real Runtime, Transport and Disk to a Node, and ends it on SIGTERM, SIGINT or by itself.
+#include <spdlog/sinks/stdout_color_sinks.h>
+#include <spdlog/spdlog.h>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
+
+#include "daemon/node/node.h"
+#include "daemon/node/options.h"
+#include "daemon/store/real_disk.h"
+#include "proto/rpc/asio_runtime.h"
+#include "proto/rpc/tcp_transport.h"
+
+namespace chordfs {
+namespace {
+
+/// Whichever comes first: a signal or the node's own end.
+awaitable<void> wait_for_signal(asio::signal_set& signals, OneShot<Result<void>> ended) {
+  co_await signals.async_wait(asio::use_awaitable);
+  spdlog::info("stopping");
+  ended.set(Result<void>());
+}
+
+awaitable<void> wait_for_node(Node& node, OneShot<Result<void>> ended) { ended.set(co_await node.ended()); }
+
+awaitable<int> run(Runtime& runtime, TcpTransport& transport, Node& node, NodeOptions options) {
+  asio::signal_set signals(runtime.executor(), SIGTERM, SIGINT);
+  OneShot<Result<void>> ended;
+  TaskGroup waiting(runtime);
+  waiting.spawn("wait for signals", wait_for_signal(signals, ended));
+  auto started = transport.listen(options.self.host, options.self.port);
+  if (started) started = co_await node.start();
+  Result<void> result = started;
+  if (started) {
+    spdlog::info("node {} serving on {}, {}, ring {}, data in {}", node.self().node().empty() ? "" : hex(node.self().node()).substr(0, 8),
+                 options.self.text(), node.how_started(), node.ring_id().brief(), options.data.string());
+    waiting.spawn("wait for the node", wait_for_node(node, ended));
+    result = co_await ended.wait();
+  }
+  co_await transport.stop();
+  co_await node.stop();
+  waiting.stop();
+  co_await waiting.join();
+  if (!result) {
+    spdlog::error("{}", result.error().text());
+    co_return 1;
+  }
+  spdlog::info("stopped");
+  co_return 0;
+}
+
+int serve(NodeOptions options) {
+  asio::io_context io(1);
+  AsioRuntime runtime(io);
+  auto disk = RealDisk::open(runtime, options.data);
+  if (!disk) {
+    spdlog::error("{}", disk.error().text());
+    return 1;
+  }
+  TcpTransport transport(runtime, "chordfs-node " CHORDFS_VERSION);
+  NodeConfig config{.self = options.self, .arc_bits = options.arc_bits, .positions = options.positions};
+  if (options.peer) config.join.push_back(*options.peer);
+  Node node(runtime, transport, **disk, std::move(config));
+  int code = 1;
+  asio::co_spawn(io, run(runtime, transport, node, std::move(options)), [&](std::exception_ptr error, int result) {
+    if (error) std::rethrow_exception(error);
+    code = result;
+    io.stop();
+  });
+  io.run();
+  return code;
+}
+
+}  // namespace
+}  // namespace chordfs
+
+int main(int argc, char** argv) {
+  auto options = chordfs::parse_options(argc, argv);
+  if (!options) return options.error();
+  auto log = spdlog::stderr_color_mt("chordfs-node");
+  spdlog::set_default_logger(log);
+  spdlog::set_pattern("%Y-%m-%dT%H:%M:%S.%e %^%l%$ %v");
+  if (options->verbose) spdlog::set_level(spdlog::level::debug);
+  spdlog::flush_on(spdlog::level::info);
+  return chordfs::serve(std::move(*options));
+}

@@ -1,0 +1,22 @@
+#include "daemon/node/propose.h"
+
+#include "proto/base/check.h"
+
+namespace chordfs {
+
+awaitable<Result<wire::Answer>> propose(Runtime& runtime, Arcs& arcs, ArcNumber arc, wire::Operation operation) {
+  operation.set_now(runtime.wall_now());
+  CO_TRY(auto bytes, co_await arcs.propose(arc, operation.SerializeAsString()));
+  wire::Answer answer;
+  CHECK(answer.ParseFromString(bytes), "the tree's answer does not parse");
+  co_return answer;
+}
+
+awaitable<Result<wire::QueryAnswer>> ask(Arcs& arcs, ArcNumber arc, wire::Query query) {
+  CO_TRY(auto bytes, co_await arcs.query(arc, query.SerializeAsString()));
+  wire::QueryAnswer answer;
+  CHECK(answer.ParseFromString(bytes), "the tree's answer does not parse");
+  co_return answer;
+}
+
+}  // namespace chordfs

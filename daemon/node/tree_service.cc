@@ -1,0 +1,257 @@
+#include "daemon/node/tree_service.h"
+
+#include <spdlog/spdlog.h>
+
+#include "daemon/node/propose.h"
+
+namespace chordfs {
+
+namespace {
+/// Shorter than a client's own timeout, so that it hears `busy` and not silence.
+constexpr Duration kServeLimit = 800ms;
+constexpr Duration kLockPause = 50ms;
+constexpr Duration kChoresEvery = 500ms;
+constexpr Duration kSessionsEvery = 5s;
+constexpr std::uint32_t kOutboxPageMax = 500;
+
+Reply reply_with(wire::Answer answer) {
+  Reply reply;
+  *reply.header.mutable_answer() = std::move(answer);
+  return reply;
+}
+
+Errc code_of(const wire::Answer& answer) { return static_cast<Errc>(answer.error()); }
+}  // namespace
+
+TreeService::TreeService(Runtime& runtime, Arcs& arcs, RingClient& client)
+    : runtime_(runtime), arcs_(arcs), client_(client), transactions_(runtime, arcs, client), tasks_(runtime) {}
+
+void TreeService::start() { tasks_.spawn("chores", chores()); }
+
+awaitable<void> TreeService::stop() {
+  tasks_.stop();
+  co_await tasks_.join();
+  co_await transactions_.stop();
+}
+
+void TreeService::led(ArcNumber arc) {
+  open_files_.drop(arc);
+  sessions_.drop(arc);
+  transactions_.recover(arc);
+  tasks_.spawn("look around in a new arc", look_around(arc));
+}
+
+awaitable<void> TreeService::look_around(ArcNumber arc) {
+  wire::Query outbox, sessions;
+  outbox.mutable_list_outbox()->set_entries_max(1);
+  sessions.mutable_list_sessions();
+  auto left = co_await ask(arcs_, arc, std::move(outbox));
+  if (left && left->outbox_size() > 0) with_outbox_.insert(arc);
+  auto known = co_await ask(arcs_, arc, std::move(sessions));
+  if (known && (known->sessions_size() > 0 || known->open_sessions_size() > 0)) with_sessions_[arc] = runtime_.now();
+}
+
+awaitable<Result<wire::Answer>> TreeService::propose(ArcNumber arc, wire::Operation operation) {
+  CO_TRY(auto answer, co_await chordfs::propose(runtime_, arcs_, arc, std::move(operation)));
+  if (answer.pending_outbox()) with_outbox_.insert(arc);
+  co_return answer;
+}
+
+awaitable<void> TreeService::wait_for_change(ArcNumber number) {
+  if (auto arc = arcs_.find(number)) co_await arc->changed.wait_for(runtime_, kLockPause);
+}
+
+Result<void> TreeService::check_parts(const wire::Transaction& transaction) const {
+  std::set<ArcNumber> seen;
+  for (const auto& part : transaction.parts()) {
+    if (part.arc() >= client_.arcs().count()) return Error{Errc::bad_message, "no such arc"};
+    if (!seen.insert(part.arc()).second) return Error{Errc::bad_message, "two parts in one arc"};
+  }
+  if (seen.empty()) return Error{Errc::bad_message, "a transaction without parts"};
+  return {};
+}
+
+awaitable<Result<void>> TreeService::verify(ArcNumber arc, Session session) {
+  auto home = client_.arc_of_ino(session);
+  if (home >= client_.arcs().count()) co_return Error{Errc::bad_message, "no such session"};
+  with_sessions_.try_emplace(arc, runtime_.now());
+  if (home == arc || sessions_.is_verified(arc, session)) co_return Result<void>();
+  wire::Query query;
+  query.mutable_session_state()->set_session(session);
+  CO_TRY(auto state, co_await client_.query(home, std::move(query)));
+  if (!state.session_open()) co_return Error{Errc::session_closed, "the session has expired"};
+  sessions_.verified(arc, session);
+  co_return Result<void>();
+}
+
+awaitable<Result<Reply>> TreeService::transaction(wire::TransactionRequest request) {
+  CO_TRY_VOID(check_parts(request.transaction()));
+  auto arc = request.transaction().parts(0).arc();
+  if (!arcs_.leads(arc)) co_return Error{Errc::not_owner, fmt::format("this node does not hold arc {}", arc)};
+  CO_TRY_VOID(co_await verify(arc, request.identity().session()));
+  auto until = runtime_.now() + kServeLimit;
+  for (;;) {
+    CO_TRY(auto answer, co_await transact_once(arc, request));
+    if (code_of(answer) != Errc::locked) {
+      if (code_of(answer) == Errc::ok && request.opened() != 0)
+        open_files_.opened(client_.arc_of_ino(request.opened()), request.opened(), request.identity().session(),
+                           runtime_.now());
+      co_return reply_with(std::move(answer));
+    }
+    if (runtime_.now() >= until) co_return Error{Errc::busy, "a transaction holds what this one needs"};
+    co_await wait_for_change(arc);
+  }
+}
+
+awaitable<Result<wire::Answer>> TreeService::transact_once(ArcNumber arc, wire::TransactionRequest request) {
+  wire::Operation operation;
+  *operation.mutable_identity() = request.identity();
+  auto& transaction = *request.mutable_transaction();
+  if (transaction.parts_size() == 1) {
+    *operation.mutable_execute() = std::move(*transaction.mutable_parts(0));
+    co_return co_await propose(arc, std::move(operation));
+  }
+  *operation.mutable_begin()->mutable_transaction() = transaction;
+  CO_TRY(auto begun, co_await propose(arc, std::move(operation)));
+  if (code_of(begun) != Errc::ok || begun.tx().index() == 0) co_return begun;
+  co_return co_await transactions_.drive(arc, begun.tx().index(), std::move(transaction));
+}
+
+awaitable<Result<Reply>> TreeService::operation(wire::ArcOperation request) {
+  auto arc = request.arc();
+  auto& operation = *request.mutable_operation();
+  operation.clear_identity();
+  std::optional<wire::TxId> prepared, finished;
+  switch (operation.kind_case()) {
+    case wire::Operation::kPrepare: prepared = operation.prepare().tx(); break;
+    case wire::Operation::kFinish: finished = operation.finish().tx(); break;
+    case wire::Operation::kOpenSession:
+    case wire::Operation::kCloseSession: with_sessions_.try_emplace(arc, runtime_.now()); break;
+    default: co_return Error{Errc::bad_message, "this operation is not for clients"};
+  }
+  bool opening = operation.has_open_session();
+  CO_TRY(auto answer, co_await propose(arc, std::move(operation)));
+  if (opening && answer.session() != 0) sessions_.heard(answer.session(), runtime_.now());
+  if (prepared && code_of(answer) == Errc::ok) transactions_.prepared(arc, *prepared);
+  if (finished) transactions_.finished(arc, *finished);
+  co_return reply_with(std::move(answer));
+}
+
+awaitable<Result<Reply>> TreeService::query(wire::ArcQuery request) {
+  auto arc = request.arc();
+  if (!arcs_.leads(arc)) co_return Error{Errc::not_owner, fmt::format("this node does not hold arc {}", arc)};
+  // Registered before it is read: a purge that comes between sees that the inode is open.
+  if (request.query().get_inode().open() && request.session() != 0)
+    open_files_.opened(arc, request.query().get_inode().ino(), request.session(), runtime_.now());
+  auto until = runtime_.now() + kServeLimit;
+  for (;;) {
+    CO_TRY(auto answer, co_await ask(arcs_, arc, request.query()));
+    if (static_cast<Errc>(answer.error()) != Errc::locked) {
+      Reply reply;
+      *reply.header.mutable_query() = std::move(answer);
+      co_return reply;
+    }
+    if (runtime_.now() >= until) co_return Error{Errc::busy, "a transaction holds what was asked for"};
+    co_await wait_for_change(arc);
+  }
+}
+
+awaitable<Result<Reply>> TreeService::assert_opens(wire::AssertOpens request) {
+  auto arc = request.arc();
+  if (!arcs_.leads(arc)) co_return Error{Errc::not_owner, fmt::format("this node does not hold arc {}", arc)};
+  auto session = request.session();
+  if (client_.arc_of_ino(session) == arc) {
+    wire::Query query;
+    query.mutable_session_state()->set_session(session);
+    CO_TRY(auto state, co_await ask(arcs_, arc, std::move(query)));
+    if (!state.session_open()) co_return Error{Errc::session_closed, "the session has expired"};
+    sessions_.heard(session, runtime_.now());
+  }
+  for (auto ino : request.inos()) open_files_.opened(arc, ino, session, runtime_.now());
+  co_return Reply{};
+}
+
+awaitable<void> TreeService::chores() {
+  for (;;) {
+    co_await runtime_.sleep(runtime_.jitter(kChoresEvery));
+    transactions_.resolve_old();
+    std::set<ArcNumber> arcs = with_outbox_;
+    for (const auto& [arc, when] : with_sessions_)
+      if (when + kSessionsEvery <= runtime_.now()) arcs.insert(arc);
+    for (auto arc : arcs) co_await sweep(arc);
+  }
+}
+
+awaitable<void> TreeService::sweep(ArcNumber arc) {
+  if (!arcs_.leads(arc)) {
+    with_outbox_.erase(arc);
+    with_sessions_.erase(arc);
+    co_return;
+  }
+  open_files_.expire(arc, runtime_.now());
+  if (with_outbox_.contains(arc)) co_await sweep_outbox(arc);
+  auto sessions = with_sessions_.find(arc);
+  if (sessions == with_sessions_.end() || sessions->second + kSessionsEvery > runtime_.now()) co_return;
+  sessions->second = runtime_.now();
+  co_await sweep_sessions(arc);
+}
+
+awaitable<void> TreeService::sweep_outbox(ArcNumber number) {
+  auto arc = arcs_.find(number);
+  wire::Query query;
+  query.mutable_list_outbox()->set_entries_max(kOutboxPageMax);
+  auto listed = co_await ask(arcs_, number, std::move(query));
+  if (!listed) co_return;
+  if (listed->outbox().empty()) with_outbox_.erase(number);
+  std::map<ArcNumber, std::pair<std::vector<std::string>, std::vector<std::uint64_t>>> drops;
+  for (const auto& entry : listed->outbox()) {
+    if (entry.orphan() == 0) {
+      auto& drop = drops[client_.arc_of_block(entry.block())];
+      drop.first.push_back(entry.block());
+      drop.second.push_back(entry.seq());
+      continue;
+    }
+    // Those who have it open say so every kSessionRenewEvery; before a whole kSessionTtl silence proves nothing.
+    bool certain = arc && arc->led_since + kSessionTtl <= runtime_.now();
+    if (!certain || open_files_.is_open(number, entry.orphan(), runtime_.now())) continue;
+    wire::Operation purge;
+    purge.mutable_purge()->set_ino(entry.orphan());
+    std::ignore = co_await propose(number, std::move(purge));
+  }
+  wire::Operation cleared;
+  for (auto& [holder, drop] : drops)
+    if (co_await client_.drop_blocks(holder, std::move(drop.first)))
+      cleared.mutable_clear_outbox()->mutable_seqs()->Add(drop.second.begin(), drop.second.end());
+  if (cleared.has_clear_outbox()) std::ignore = co_await propose(number, std::move(cleared));
+}
+
+awaitable<void> TreeService::sweep_sessions(ArcNumber number) {
+  wire::Query query;
+  query.mutable_list_sessions();
+  auto listed = co_await ask(arcs_, number, std::move(query));
+  auto arc = arcs_.find(number);
+  if (!listed || !arc) co_return;
+  if (listed->sessions().empty() && listed->open_sessions().empty()) with_sessions_.erase(number);
+  for (auto session : listed->open_sessions()) {
+    if (!sessions_.is_silent(session, arc->led_since, runtime_.now())) continue;
+    wire::Operation close;
+    close.mutable_close_session()->set_session(session);
+    if (co_await propose(number, std::move(close))) {
+      sessions_.forget(session);
+      spdlog::info("session {:x} has been silent for {} s: closed", session, kSessionTtl / 1s);
+    }
+  }
+  for (auto session : listed->sessions()) {
+    wire::Query state;
+    state.mutable_session_state()->set_session(session);
+    auto open = co_await client_.query(client_.arc_of_ino(session), std::move(state));
+    if (!open || open->session_open()) continue;
+    wire::Operation fence;
+    fence.mutable_fence_session()->set_session(session);
+    sessions_.drop(number, session);
+    open_files_.drop(number, session);
+    std::ignore = co_await propose(number, std::move(fence));
+  }
+}
+
+}  // namespace chordfs

@@ -1,0 +1,58 @@
+#pragma once
+// TreeService: what clients ask of arcs led here: transactions, queries, sessions, open files; and the chores of a
+// leader: unfinished transactions, silent sessions, orphans that nobody has open, blocks that nobody names.
+//
+// Owner: Node. Thread: the Runtime's.
+// Errors: not_owner; busy when a transaction of others held what was asked for longer than kServeLimit; session_closed;
+// the tree's own inside the answers.
+
+#include <set>
+
+#include "daemon/arc/arcs.h"
+#include "daemon/node/soft_state.h"
+#include "daemon/node/transactions.h"
+#include "proto/client/ring_client.h"
+
+namespace chordfs {
+
+class TreeService {
+ public:
+  TreeService(Runtime& runtime, Arcs& arcs, RingClient& client);
+
+  void start();
+  awaitable<void> stop();
+
+  awaitable<Result<Reply>> transaction(wire::TransactionRequest request);
+  awaitable<Result<Reply>> operation(wire::ArcOperation request);
+  awaitable<Result<Reply>> query(wire::ArcQuery request);
+  awaitable<Result<Reply>> assert_opens(wire::AssertOpens request);
+
+  /// This node began to lead the arc.
+  void led(ArcNumber arc);
+
+ private:
+  awaitable<Result<wire::Answer>> propose(ArcNumber arc, wire::Operation operation);
+  awaitable<Result<wire::Answer>> transact_once(ArcNumber arc, wire::TransactionRequest request);
+  awaitable<Result<void>> verify(ArcNumber arc, Session session);
+  /// Until something changes in the arc, or a moment has passed.
+  awaitable<void> wait_for_change(ArcNumber arc);
+  Result<void> check_parts(const wire::Transaction& transaction) const;
+
+  awaitable<void> chores();
+  awaitable<void> sweep(ArcNumber arc);
+  awaitable<void> sweep_outbox(ArcNumber arc);
+  awaitable<void> sweep_sessions(ArcNumber arc);
+  awaitable<void> look_around(ArcNumber arc);
+
+  Runtime& runtime_;
+  Arcs& arcs_;
+  RingClient& client_;
+  Transactions transactions_;
+  OpenFiles open_files_;
+  KnownSessions sessions_;
+  std::set<ArcNumber> with_outbox_;
+  std::map<ArcNumber, Time> with_sessions_;  ///< When their sessions were last looked at.
+  TaskGroup tasks_;
+};
+
+}  // namespace chordfs

@@ -1,0 +1,193 @@
+// Steps on what an inode holds: attributes, contents, extended attributes. They lock nothing.
+#include <algorithm>
+#include <vector>
+
+#include "daemon/tree/extents.h"
+#include "daemon/tree/steps.h"
+#include "proto/wire/limits.h"
+
+namespace chordfs::tree {
+
+namespace {
+constexpr std::uint32_t kSetUser = 04000, kSetGroup = 02000, kGroupExecutes = 010;
+
+bool has_extents(const wire::Inode& inode) {
+  return inode.attr().allocated() > inode.inline_data().size();
+}
+
+void resize_inline(State& state, wire::Inode& inode, std::size_t size) {
+  auto before = inode.inline_data().size();
+  inode.mutable_inline_data()->resize(size);
+  state.allocate(inode, static_cast<std::int64_t>(size) - static_cast<std::int64_t>(before));
+}
+
+std::size_t xattr_bytes(const wire::Inode& inode) {
+  std::size_t bytes = 0;
+  for (const auto& [name, value] : inode.xattrs()) bytes += name.size() + value.size();
+  return bytes;
+}
+
+Outcome check_extent(const wire::Extent& extent) {
+  if (extent.block().size() != kBlockIdBytes || extent.length() == 0 || extent.block_length() > kBlockBytesMax ||
+      extent.block_offset() > extent.block_length() || extent.length() > extent.block_length() - extent.block_offset())
+    return refusal(Errc::invalid, "an extent that is not within its block");
+  if (extent.offset() > kFileBytesMax || extent.length() > kFileBytesMax - extent.offset())
+    return refusal(Errc::file_too_large, "an extent beyond 2^63 bytes");
+  return {};
+}
+
+/// Is every byte of [0, size) in one of the extents?
+bool covers(const google::protobuf::RepeatedPtrField<wire::Extent>& extents, std::uint64_t size) {
+  std::vector<std::pair<std::uint64_t, std::uint64_t>> ranges;
+  for (const auto& extent : extents) ranges.emplace_back(extent.offset(), extent.offset() + extent.length());
+  std::sort(ranges.begin(), ranges.end());
+  std::uint64_t covered = 0;
+  for (auto [from, to] : ranges)
+    if (from <= covered) covered = std::max(covered, to);
+  return covered >= size;
+}
+}  // namespace
+
+Outcome StepRunner::check_present(std::uint64_t ino) {
+  if (state_.inode(ino)) return {};
+  // It may be about to be created by a transaction that is decided already and only not finished here.
+  if (locks_ == Locks::foreign)
+    if (auto lock = inode_lock(state_.records(), ino)) return locked_by(lock->holder);
+  return refusal(Errc::bad_handle, "the inode is gone");
+}
+
+Outcome StepRunner::check_file(std::uint64_t ino) {
+  TRY_VOID(check_present(ino));
+  auto type = state_.inode(ino)->attr().type();
+  if (type == wire::FILE_DIRECTORY) return refusal(Errc::is_directory, "contents of a directory");
+  if (type != wire::FILE_REGULAR) return refusal(Errc::invalid, "contents of what is no regular file");
+  return {};
+}
+
+// ---- Attributes ----
+
+Outcome StepRunner::set_attr(const wire::SetAttr& step) {
+  if (step.has_size()) {
+    TRY_VOID(check_file(step.ino()));
+    if (step.size() > kFileBytesMax) return refusal(Errc::file_too_large, "a size over 2^63 bytes");
+  }
+  TRY_VOID(check_present(step.ino()));
+  auto& inode = *state_.inode(step.ino());
+  auto* attr = inode.mutable_attr();
+  if (step.has_mode()) attr->set_mode(step.mode() & 07777);
+  if (step.has_uid()) attr->set_uid(step.uid());
+  if (step.has_gid()) attr->set_gid(step.gid());
+  if (step.has_size()) truncate(inode, step.size());
+  if (step.has_atime() || step.atime_now()) attr->set_atime(step.atime_now() ? state_.now() : step.atime());
+  if (step.has_mtime() || step.mtime_now()) attr->set_mtime(step.mtime_now() ? state_.now() : step.mtime());
+  attr->set_ctime(step.has_ctime() ? step.ctime() : state_.now());
+  state_.changed(inode);
+  return {};
+}
+
+void StepRunner::truncate(wire::Inode& inode, std::uint64_t size) {
+  if (size < inode.inline_data().size()) resize_inline(state_, inode, size);
+  if (size < inode.attr().size() && has_extents(inode)) {
+    ExtentMap map(state_, inode);
+    map.cut(size, kFileBytesMax);
+    map.settle();
+  }
+  inode.mutable_attr()->set_size(size);
+  inode.mutable_attr()->set_mtime(state_.now());
+}
+
+// ---- Contents ----
+
+Outcome StepRunner::check_data(const wire::Inode& inode, const wire::Commit& step) const {
+  if (step.size_at_least() > kFileBytesMax) return refusal(Errc::file_too_large, "a size over 2^63 bytes");
+  if (step.pieces_size() > 0 && step.extents_size() > 0) return refusal(Errc::invalid, "pieces and extents at once");
+  for (const auto& extent : step.extents()) TRY_VOID(check_extent(extent));
+  for (const auto& piece : step.pieces())
+    if (has_extents(inode) || piece.offset() > kInlineBytesMax ||
+        piece.data().size() > kInlineBytesMax - piece.offset())
+      return refusal(Errc::stale, "the contents are not, or not to be, in the record");
+  if (step.extents_size() > 0 && !covers(step.extents(), inode.inline_data().size()))
+    return refusal(Errc::stale, "contents in the record, which the extents do not cover");
+  return {};
+}
+
+Outcome StepRunner::commit(const wire::Commit& step) {
+  TRY_VOID(check_file(step.ino()));
+  auto& inode = *state_.inode(step.ino());
+  TRY_VOID(check_data(inode, step));
+  auto* attr = inode.mutable_attr();
+  attr->set_size(std::max(attr->size(), step.size_at_least()));
+  write_inline(inode, step);
+  write_extents(inode, step);
+  attr->set_mtime(step.has_mtime() ? step.mtime() : state_.now());
+  attr->set_ctime(state_.now());
+  if (step.clear_set_id()) {
+    // Without group execution S_ISGID is no set-id bit: Linux leaves it.
+    auto clear = kSetUser | (attr->mode() & kGroupExecutes ? kSetGroup : 0);
+    attr->set_mode(attr->mode() & ~clear);
+  }
+  state_.changed(inode);
+  return {};
+}
+
+void StepRunner::write_inline(wire::Inode& inode, const wire::Commit& step) {
+  for (const auto& piece : step.pieces()) {
+    // Bytes beyond the size, which size_at_least alone decides, would come to light when the file grows.
+    auto end = std::min<std::uint64_t>(piece.offset() + piece.data().size(), inode.attr().size());
+    if (end <= piece.offset()) continue;
+    if (end > inode.inline_data().size()) resize_inline(state_, inode, end);
+    inode.mutable_inline_data()->replace(piece.offset(), end - piece.offset(), piece.data(), 0, end - piece.offset());
+  }
+}
+
+void StepRunner::write_extents(wire::Inode& inode, const wire::Commit& step) {
+  if (step.extents_size() == 0) return;
+  resize_inline(state_, inode, 0);
+  ExtentMap map(state_, inode);
+  for (const auto& extent : step.extents()) {
+    map.mention(extent.block());
+    if (extent.offset() < inode.attr().size()) map.put(clipped(extent, 0, inode.attr().size()));
+  }
+  map.settle();
+}
+
+// ---- Extended attributes ----
+
+Outcome check_xattrs(const wire::Inode& inode) {
+  for (const auto& [name, value] : inode.xattrs()) {
+    if (name.empty() || name.size() > kXattrNameBytesMax) return refusal(Errc::out_of_range, "an attribute's name");
+    if (value.size() > kXattrValueBytesMax) return refusal(Errc::too_big, "an attribute's value over 64 KiB");
+  }
+  if (xattr_bytes(inode) > kXattrsBytesMax) return refusal(Errc::too_big, "attributes over 64 KiB together");
+  return {};
+}
+
+Outcome StepRunner::set_xattr(const wire::SetXattr& step) {
+  TRY_VOID(check_present(step.ino()));
+  if (step.name().empty() || step.name().size() > kXattrNameBytesMax)
+    return refusal(Errc::out_of_range, "an attribute's name");
+  if (step.value().size() > kXattrValueBytesMax) return refusal(Errc::too_big, "an attribute's value over 64 KiB");
+  auto& inode = *state_.inode(step.ino());
+  auto before = inode.xattrs().find(step.name());
+  bool exists = before != inode.xattrs().end();
+  if (exists && step.mode() == wire::SetXattr::CREATE) return refusal(Errc::exists, "an attribute of this name");
+  if (!exists && step.mode() == wire::SetXattr::REPLACE) return refusal(Errc::no_attribute, "nothing to replace");
+  auto bytes = xattr_bytes(inode) - (exists ? before->first.size() + before->second.size() : 0);
+  if (bytes + step.name().size() + step.value().size() > kXattrsBytesMax)
+    return refusal(Errc::too_big, "attributes over 64 KiB together");
+  (*inode.mutable_xattrs())[step.name()] = step.value();
+  inode.mutable_attr()->set_ctime(state_.now());
+  state_.changed(inode);
+  return {};
+}
+
+Outcome StepRunner::remove_xattr(const wire::RemoveXattr& step) {
+  TRY_VOID(check_present(step.ino()));
+  auto& inode = *state_.inode(step.ino());
+  if (inode.mutable_xattrs()->erase(step.name()) == 0) return refusal(Errc::no_attribute, "no attribute of this name");
+  inode.mutable_attr()->set_ctime(state_.now());
+  state_.changed(inode);
+  return {};
+}
+
+}  // namespace chordfs::tree

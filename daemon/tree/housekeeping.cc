@@ -1,0 +1,51 @@
+#include "daemon/tree/housekeeping.h"
+
+#include <algorithm>
+
+#include "daemon/tree/extents.h"
+#include "daemon/tree/keys.h"
+#include "daemon/tree/outcome.h"
+#include "proto/base/check.h"
+
+namespace chordfs::tree {
+
+wire::Answer purge(State& state, const wire::Purge& operation) {
+  auto ino = operation.ino();
+  if (!state.is_orphan(ino)) return refusal(Errc::not_found, "no orphan");
+  auto* inode = state.inode(ino);
+  CHECK(inode, "orphan {:x}", ino);
+  ExtentMap map(state, *inode);
+  bool done = map.remove_some(kPurgeExtentsMax);
+  map.settle();
+  if (done) {
+    state.erase_inode(ino);
+    state.erase_orphan(ino);
+  } else {
+    state.changed(*inode);
+  }
+  return {};
+}
+
+wire::Answer clear_outbox(State& state, const wire::ClearOutbox& operation) {
+  for (auto seq : operation.seqs()) state.clear_outbox(seq);
+  return {};
+}
+
+void list_outbox(const Records& records, std::uint32_t entries_max, wire::QueryAnswer& answer) {
+  auto limit = static_cast<int>(entries_max == 0 ? kOutboxPageMax : std::min(entries_max, kOutboxPageMax));
+  auto blocks = keys_with_prefix("X");
+  records.scan(blocks.from, blocks.to, [&](std::string_view key, std::string_view value) {
+    auto* entry = answer.add_outbox();
+    entry->set_seq(number_in(key));
+    entry->set_block(std::string(value));
+    return answer.outbox_size() < limit;
+  });
+  auto with_orphans = answer.outbox_size() + limit;
+  auto orphans = keys_with_prefix("O");
+  records.scan(orphans.from, orphans.to, [&](std::string_view key, std::string_view) {
+    answer.add_outbox()->set_orphan(number_in(key));
+    return answer.outbox_size() < with_orphans;
+  });
+}
+
+}  // namespace chordfs::tree

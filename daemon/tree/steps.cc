@@ -1,0 +1,154 @@
+// Running steps in order; and the steps on directories.
+#include "daemon/tree/steps.h"
+
+#include "proto/wire/limits.h"
+
+namespace chordfs::tree {
+
+namespace {
+/// The inode that a step names, of which an answer tells the attributes; 0 if none.
+std::uint64_t described_ino(const wire::Step& step) {
+  switch (step.kind_case()) {
+    case wire::Step::kInsert:
+      return step.insert().dir();
+    case wire::Step::kRemove:
+      return step.remove().dir();
+    case wire::Step::kCreate:
+      return step.create().inode().attr().ino();
+    case wire::Step::kLink:
+      return step.link().ino();
+    case wire::Step::kUnlink:
+      return step.unlink().ino();
+    case wire::Step::kMoved:
+      return step.moved().ino();
+    case wire::Step::kSetAttr:
+      return step.set_attr().ino();
+    case wire::Step::kCommit:
+      return step.commit().ino();
+    case wire::Step::kSetXattr:
+      return step.set_xattr().ino();
+    case wire::Step::kRemoveXattr:
+      return step.remove_xattr().ino();
+    case wire::Step::kDirmove:
+    case wire::Step::KIND_NOT_SET:
+      return 0;
+  }
+  return 0;
+}
+
+wire::Answer found_instead(Errc code, const Entry& found) {
+  auto answer = refusal(code, "the name stands for something else");
+  answer.set_found(found.ino);
+  answer.set_found_type(found.type);
+  return answer;
+}
+}  // namespace
+
+Outcome StepRunner::run(const Steps& steps) {
+  if (steps.size() > kStepsPerPartMax) return refusal(Errc::invalid, "too many steps");
+  for (const auto& step : steps) TRY_VOID(run(step));
+  return {};
+}
+
+Outcome StepRunner::run(const wire::Step& step) {
+  switch (step.kind_case()) {
+    case wire::Step::kInsert:
+      return insert_entry(step.insert());
+    case wire::Step::kRemove:
+      return remove_entry(step.remove());
+    case wire::Step::kCreate:
+      return create_inode(step.create());
+    case wire::Step::kLink:
+      return link_inode(step.link());
+    case wire::Step::kUnlink:
+      return unlink_inode(step.unlink());
+    case wire::Step::kMoved:
+      return moved_inode(step.moved());
+    case wire::Step::kSetAttr:
+      return set_attr(step.set_attr());
+    case wire::Step::kCommit:
+      return commit(step.commit());
+    case wire::Step::kSetXattr:
+      return set_xattr(step.set_xattr());
+    case wire::Step::kRemoveXattr:
+      return remove_xattr(step.remove_xattr());
+    case wire::Step::kDirmove:
+      return take_dirmove();
+    case wire::Step::KIND_NOT_SET:
+      break;
+  }
+  return refusal(Errc::bad_message, "a step of unknown kind");
+}
+
+void StepRunner::describe(const Steps& steps, wire::Answer& answer) {
+  for (const auto& step : steps) {
+    auto ino = described_ino(step);
+    if (ino == 0) continue;
+    if (const auto* inode = state_.inode(ino)) *answer.add_attrs() = inode->attr();
+  }
+}
+
+Outcome StepRunner::check_directory(std::uint64_t dir) {
+  TRY_VOID(check_present(dir));
+  const auto& attr = state_.inode(dir)->attr();
+  if (attr.type() != wire::FILE_DIRECTORY) return refusal(Errc::not_directory, "an entry in what is no directory");
+  if (attr.nlink() == 0) return refusal(Errc::not_found, "the directory was removed");
+  return {};
+}
+
+Outcome StepRunner::check_name(std::uint64_t dir, std::string_view name) {
+  if (name.size() > kNameBytesMax) return refusal(Errc::name_too_long, "a name over 255 bytes");
+  if (name.empty() || name == "." || name == ".." || name.find('/') != name.npos || name.find('\0') != name.npos)
+    return refusal(Errc::invalid, "not a name");
+  if (locks_ == Locks::own) return {};
+  if (auto holder = entry_lock(state_.records(), dir, name)) return locked_by(*holder);
+  return {};
+}
+
+Outcome StepRunner::insert_entry(const wire::InsertEntry& step) {
+  TRY_VOID(check_directory(step.dir()));
+  TRY_VOID(check_name(step.dir(), step.name()));
+  if (step.ino() == 0 || step.type() == wire::FILE_NONE || !wire::FileType_IsValid(step.type()))
+    return refusal(Errc::invalid, "an entry for nothing");
+  if (locks_ == Locks::foreign) {
+    auto lock = inode_lock(state_.records(), step.dir());
+    if (lock && lock->removes) return locked_by(lock->holder);
+  }
+  Entry found;
+  state_.entry(step.dir(), step.name(), found);
+  if (found.ino != step.expected()) return found_instead(step.expected() == 0 ? Errc::exists : Errc::stale, found);
+  state_.put_entry(step.dir(), step.name(), {step.ino(), step.type()});
+  directory_changed(step.dir(), found.type, step.type());
+  return {};
+}
+
+Outcome StepRunner::remove_entry(const wire::RemoveEntry& step) {
+  TRY_VOID(check_directory(step.dir()));
+  TRY_VOID(check_name(step.dir(), step.name()));
+  Entry found;
+  if (!state_.entry(step.dir(), step.name(), found)) return refusal(Errc::not_found, "no such entry");
+  if (found.ino != step.expected()) return found_instead(Errc::stale, found);
+  state_.erase_entry(step.dir(), step.name());
+  directory_changed(step.dir(), found.type, wire::FILE_NONE);
+  return {};
+}
+
+void StepRunner::directory_changed(std::uint64_t dir, wire::FileType gone, wire::FileType come) {
+  auto& inode = *state_.inode(dir);
+  auto* attr = inode.mutable_attr();
+  // The ".." of each sub-directory is a link to this one.
+  auto nlink = attr->nlink() + (come == wire::FILE_DIRECTORY ? 1 : 0);
+  attr->set_nlink(nlink - (gone == wire::FILE_DIRECTORY ? 1 : 0));
+  attr->set_mtime(state_.now());
+  attr->set_ctime(state_.now());
+  state_.changed(inode);
+}
+
+Outcome StepRunner::take_dirmove() {
+  if (state_.place().arc != 0) return refusal(Errc::invalid, "dirmove is held in the root's arc");
+  if (locks_ == Locks::own) return {};
+  if (auto holder = dirmove_lock(state_.records())) return locked_by(*holder);
+  return {};
+}
+
+}  // namespace chordfs::tree

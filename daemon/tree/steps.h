@@ -1,0 +1,66 @@
+#pragma once
+// Steps: what each kind of step checks and changes. One member function per kind; the meaning of each is written beside
+// its message in proto/wire/tree.proto. A step checks everything before it changes anything, and sees the effects of
+// the steps before it.
+//
+// Owner: one operation. Thread: the caller's.
+// Errors, besides those that POSIX gives: `bad_handle` when the inode of a directory or of a file that is worked on is
+// gone, `not_found` when the inode that is named, unnamed or moved is gone or has no name left, `stale`, `locked`.
+// Limits: kStepsPerPartMax steps in one part, and those of proto/wire/limits.h.
+
+#include "daemon/tree/locks.h"
+#include "daemon/tree/outcome.h"
+#include "daemon/tree/state.h"
+
+namespace chordfs::tree {
+
+inline constexpr int kStepsPerPartMax = 128;
+
+/// `foreign`: any lock that is met is another's, and refuses the step. `own`: the steps hold their own locks already.
+enum class Locks { foreign, own };
+
+class StepRunner {
+ public:
+  StepRunner(State& state, Locks locks) : state_(state), locks_(locks) {}
+
+  Outcome run(const Steps& steps);
+  Outcome run(const wire::Step& step);
+
+  /// The attributes, as they are now, of each inode that the steps name.
+  void describe(const Steps& steps, wire::Answer& answer);
+
+ private:
+  Outcome insert_entry(const wire::InsertEntry& step);
+  Outcome remove_entry(const wire::RemoveEntry& step);
+  Outcome take_dirmove();
+  Outcome check_directory(std::uint64_t dir);
+  Outcome check_name(std::uint64_t dir, std::string_view name);
+  /// The directory has one entry of type `gone` less and one of type `come` more (FILE_NONE: none).
+  void directory_changed(std::uint64_t dir, wire::FileType gone, wire::FileType come);
+
+  Outcome create_inode(const wire::CreateInode& step);
+  Outcome link_inode(const wire::LinkInode& step);
+  Outcome unlink_inode(const wire::UnlinkInode& step);
+  Outcome moved_inode(const wire::MovedInode& step);
+  Outcome check_named(std::uint64_t ino);
+  Outcome check_removable(const wire::UnlinkInode& step);
+
+  Outcome set_attr(const wire::SetAttr& step);
+  Outcome commit(const wire::Commit& step);
+  Outcome set_xattr(const wire::SetXattr& step);
+  Outcome remove_xattr(const wire::RemoveXattr& step);
+  Outcome check_present(std::uint64_t ino);
+  Outcome check_file(std::uint64_t ino);
+  Outcome check_data(const wire::Inode& inode, const wire::Commit& step) const;
+  void truncate(wire::Inode& inode, std::uint64_t size);
+  void write_inline(wire::Inode& inode, const wire::Commit& step);
+  void write_extents(wire::Inode& inode, const wire::Commit& step);
+
+  State& state_;
+  Locks locks_;
+};
+
+/// Attributes of one inode all together are capped, and each alone: as for CreateInode and SetXattr.
+Outcome check_xattrs(const wire::Inode& inode);
+
+}  // namespace chordfs::tree

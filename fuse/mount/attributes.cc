@@ -1,0 +1,129 @@
+#include "fuse/mount/attributes.h"
+
+#include <algorithm>
+#include <limits>
+
+namespace chordfs::mount {
+
+namespace {
+
+constexpr std::int64_t kSecond = 1'000'000'000;
+constexpr std::uint64_t kStatBlockBytes = 512;
+
+timespec timespec_of(std::int64_t nanoseconds) {
+  auto seconds = nanoseconds / kSecond;
+  auto rest = nanoseconds % kSecond;
+  if (rest < 0) {  // Before 1970: tv_nsec is never negative.
+    rest += kSecond;
+    --seconds;
+  }
+  return {seconds, rest};
+}
+
+/// Times beyond the years 1677 to 2262 do not fit 64 bits of nanoseconds: the nearest that does.
+std::int64_t nanoseconds_of(const timespec& time) {
+  auto exact = static_cast<__int128>(time.tv_sec) * kSecond + time.tv_nsec;
+  auto nearest =
+      std::clamp<__int128>(exact, std::numeric_limits<std::int64_t>::min(), std::numeric_limits<std::int64_t>::max());
+  return static_cast<std::int64_t>(nearest);
+}
+
+}  // namespace
+
+mode_t type_bits(wire::FileType type) {
+  switch (type) {
+    case wire::FILE_REGULAR:
+      return S_IFREG;
+    case wire::FILE_DIRECTORY:
+      return S_IFDIR;
+    case wire::FILE_SYMLINK:
+      return S_IFLNK;
+    case wire::FILE_FIFO:
+      return S_IFIFO;
+    case wire::FILE_SOCKET:
+      return S_IFSOCK;
+    case wire::FILE_CHAR:
+      return S_IFCHR;
+    case wire::FILE_BLOCK:
+      return S_IFBLK;
+    default:
+      return 0;
+  }
+}
+
+wire::FileType type_of(mode_t mode) {
+  switch (mode & S_IFMT) {
+    case S_IFREG:
+      return wire::FILE_REGULAR;
+    case S_IFDIR:
+      return wire::FILE_DIRECTORY;
+    case S_IFLNK:
+      return wire::FILE_SYMLINK;
+    case S_IFIFO:
+      return wire::FILE_FIFO;
+    case S_IFSOCK:
+      return wire::FILE_SOCKET;
+    case S_IFCHR:
+      return wire::FILE_CHAR;
+    case S_IFBLK:
+      return wire::FILE_BLOCK;
+    default:
+      return wire::FILE_NONE;
+  }
+}
+
+struct stat stat_of(const wire::Attr& attr) {
+  struct stat out{};
+  out.st_ino = attr.ino();
+  out.st_mode = type_bits(attr.type()) | (attr.mode() & 07777);
+  out.st_nlink = attr.nlink();
+  out.st_uid = attr.uid();
+  out.st_gid = attr.gid();
+  out.st_rdev = attr.rdev();
+  out.st_size = static_cast<off_t>(attr.size());
+  out.st_blksize = kIoBytes;
+  out.st_blocks = static_cast<blkcnt_t>((attr.allocated() + kStatBlockBytes - 1) / kStatBlockBytes);
+  out.st_atim = timespec_of(attr.atime());
+  out.st_mtim = timespec_of(attr.mtime());
+  out.st_ctim = timespec_of(attr.ctime());
+  return out;
+}
+
+fuse_entry_param entry_of(const wire::Attr& attr) {
+  fuse_entry_param entry{};
+  entry.ino = attr.ino();
+  entry.generation = kGeneration;
+  entry.attr = stat_of(attr);
+  entry.attr_timeout = kAttributeTimeoutSeconds;
+  entry.entry_timeout = kEntryTimeoutSeconds;
+  return entry;
+}
+
+SetAttributes changes_of(const struct stat& wanted, int to_set) {
+  SetAttributes set;
+  if (to_set & FUSE_SET_ATTR_MODE) set.mode = wanted.st_mode & 07777;
+  if (to_set & FUSE_SET_ATTR_UID) set.uid = wanted.st_uid;
+  if (to_set & FUSE_SET_ATTR_GID) set.gid = wanted.st_gid;
+  if (to_set & FUSE_SET_ATTR_SIZE) set.size = static_cast<std::uint64_t>(wanted.st_size);
+  if (to_set & FUSE_SET_ATTR_ATIME_NOW)
+    set.atime_now = true;
+  else if (to_set & FUSE_SET_ATTR_ATIME)
+    set.atime = nanoseconds_of(wanted.st_atim);
+  if (to_set & FUSE_SET_ATTR_MTIME_NOW)
+    set.mtime_now = true;
+  else if (to_set & FUSE_SET_ATTR_MTIME)
+    set.mtime = nanoseconds_of(wanted.st_mtim);
+  return set;
+}
+
+bool changes_nothing(const SetAttributes& set) {
+  return !set.mode && !set.uid && !set.gid && !set.size && !set.atime && !set.mtime && !set.atime_now && !set.mtime_now;
+}
+
+std::uint32_t without_set_id(std::uint32_t mode) {
+  mode &= ~static_cast<std::uint32_t>(S_ISUID);
+  if (mode & S_IXGRP) mode &= ~static_cast<std::uint32_t>(S_ISGID);
+  return mode;
+}
+
+}  // namespace chordfs::mount

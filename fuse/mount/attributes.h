@@ -1,0 +1,38 @@
+#pragma once
+// Attributes as the ring has them <-> as the kernel has them, and what the kernel may remember of them. Pure.
+
+#include <sys/stat.h>
+
+#include <cstdint>
+
+#include "fuse/fs/filesystem.h"
+#include "fuse/mount/libfuse.h"
+#include "proto/wire/tree.pb.h"
+
+namespace chordfs::mount {
+
+/// How long the kernel may answer from memory. Zero while there are no leases: each open, stat and path walk asks.
+inline constexpr double kEntryTimeoutSeconds = 0;
+inline constexpr double kAttributeTimeoutSeconds = 0;
+/// Inode numbers are never reused, so one generation does.
+inline constexpr std::uint64_t kGeneration = 1;
+/// st_blksize: what cp and the like read and write at once. One FUSE request, one block of a file.
+inline constexpr blksize_t kIoBytes = 1 << 20;
+
+/// S_IFREG and so on; 0 for FILE_NONE.
+mode_t type_bits(wire::FileType type);
+/// FILE_NONE for what is no file type.
+wire::FileType type_of(mode_t mode);
+
+struct stat stat_of(const wire::Attr& attr);
+fuse_entry_param entry_of(const wire::Attr& attr);
+
+/// From the `to_set` bits of a SETATTR. ctime is left out: the ring sets it.
+SetAttributes changes_of(const struct stat& wanted, int to_set);
+bool changes_nothing(const SetAttributes& set);
+
+/// The mode after a write or truncate by an ordinary user: set-user-ID goes, set-group-ID goes where the group may
+/// execute (elsewhere it once meant mandatory locking).
+std::uint32_t without_set_id(std::uint32_t mode);
+
+}  // namespace chordfs::mount

@@ -1,0 +1,177 @@
+#include "fuse/mount/operations.h"
+
+#include <fcntl.h>
+
+#include <cerrno>
+
+#include "fuse/mount/attributes.h"
+
+namespace chordfs::mount {
+
+awaitable<void> Operations::lookup(Request request, Ino dir, std::string name) {
+  request.entry(co_await files_.lookup(dir, std::move(name)));
+}
+
+awaitable<void> Operations::get_attributes(Request request, Ino ino) {
+  request.attributes(co_await files_.get_attributes(ino));
+}
+
+awaitable<void> Operations::set_attributes(Request request, Ino ino, SetAttributes set) {
+  if (changes_nothing(set)) co_return co_await get_attributes(std::move(request), ino);
+  request.attributes(co_await files_.set_attributes(ino, set));
+}
+
+awaitable<void> Operations::read_link(Request request, Ino ino) {
+  request.link_target(co_await files_.read_link(ino));
+}
+
+awaitable<void> Operations::make(Request request, Ino dir, std::string name, NewObject object) {
+  auto caller = request.caller();
+  request.entry(co_await files_.make(dir, std::move(name), std::move(object), caller));
+}
+
+awaitable<void> Operations::link(Request request, Ino ino, Ino dir, std::string name) {
+  request.entry(co_await files_.link(ino, dir, std::move(name)));
+}
+
+awaitable<void> Operations::unlink(Request request, Ino dir, std::string name) {
+  request.finish(co_await files_.unlink(dir, std::move(name)));
+}
+
+awaitable<void> Operations::remove_directory(Request request, Ino dir, std::string name) {
+  request.finish(co_await files_.remove_directory(dir, std::move(name)));
+}
+
+awaitable<void> Operations::rename(Request request, Ino dir, std::string name, Ino to_dir, std::string to_name,
+                                   Rename how) {
+  request.finish(co_await files_.rename(dir, std::move(name), to_dir, std::move(to_name), how));
+}
+
+void Operations::describe(fuse_file_info& info, const Opened& opened) {
+  bool reads_only = (info.flags & O_ACCMODE) == O_RDONLY;
+  bool writes_only = (info.flags & O_ACCMODE) == O_WRONLY;
+  info.fh = opened.handle;
+  info.keep_cache = opened.unchanged;
+  info.direct_io = kDirectIoForWriteOnly && writes_only;
+  // Nothing was written through it, so close need not ask.
+  info.noflush = reads_only;
+}
+
+awaitable<void> Operations::create(Request request, Ino dir, std::string name, NewObject object, fuse_file_info info) {
+  auto caller = request.caller();
+  auto opened = co_await files_.create(dir, std::move(name), std::move(object), caller);
+  if (opened) {
+    describe(info, *opened);
+    request.created(opened->attr, info);
+  } else if (opened.code() == Errc::exists && !(info.flags & O_EXCL)) {
+    // Somebody else made it since the kernel looked. At ESTALE the kernel walks the path again, finds the file and
+    // checks its permissions, which it would not do if we opened it here.
+    request.finish(ESTALE);
+  } else {
+    request.fail(opened.error());
+  }
+}
+
+awaitable<void> Operations::open(Request request, Ino ino, fuse_file_info info) {
+  bool truncate = info.flags & O_TRUNC;
+  auto opened = co_await files_.open(ino, truncate);
+  if (!opened) co_return request.fail(opened.error());
+  if (truncate && request.caller().uid != 0) {
+    auto cleared = co_await clear_set_id(ino, opened->attr.mode());
+    if (!cleared) {
+      co_await files_.release(opened->handle);
+      co_return request.fail(cleared.error());
+    }
+  }
+  describe(info, *opened);
+  request.opened(info);
+}
+
+awaitable<Result<void>> Operations::clear_set_id(Ino ino, std::uint32_t mode) {
+  auto kept = without_set_id(mode);
+  if (kept == mode) co_return Result<void>();
+  SetAttributes set;
+  set.mode = kept;
+  CO_TRY_VOID(co_await files_.set_attributes(ino, set));
+  co_return Result<void>();
+}
+
+awaitable<void> Operations::read(Request request, Handle handle, std::uint64_t offset, std::size_t size) {
+  auto bytes = co_await files_.read(handle, offset, size);
+  if (!bytes) co_return request.fail(bytes.error());
+  request.data(bytes->view());
+}
+
+awaitable<void> Operations::write(Request request, Handle handle, std::uint64_t offset, Bytes bytes) {
+  auto size = bytes.size();
+  auto done = co_await files_.write(handle, offset, std::move(bytes));
+  if (!done) co_return request.fail(done.error());
+  request.written(size);
+}
+
+awaitable<void> Operations::flush(Request request, Handle handle) {
+  request.finish(co_await files_.flush(handle));
+}
+
+awaitable<void> Operations::sync(Request request, Handle handle) {
+  request.finish(co_await files_.sync(handle));
+}
+
+awaitable<void> Operations::release(Request request, Handle handle) {
+  co_await files_.release(handle);
+  request.finish();
+}
+
+awaitable<void> Operations::open_directory(Request request, Ino ino, fuse_file_info info) {
+  // Nothing is asked: the kernel has just fetched the attributes to check the permissions.
+  info.fh = next_directory_++;
+  directories_.emplace(info.fh, std::make_shared<Directory>(files_, ino));
+  request.opened(info);
+  co_return;
+}
+
+awaitable<void> Operations::read_directory(Request request, Handle handle, Listing listing, std::uint64_t cookie,
+                                           std::size_t bytes_max) {
+  auto found = directories_.find(handle);
+  if (found == directories_.end()) co_return request.finish(EBADF);
+  auto directory = found->second;  // The kernel may release it meanwhile.
+  auto bytes = co_await directory->read(listing, cookie, bytes_max);
+  if (!bytes) co_return request.fail(bytes.error());
+  request.data(*bytes);
+}
+
+awaitable<void> Operations::release_directory(Request request, Handle handle) {
+  directories_.erase(handle);
+  request.finish();
+  co_return;
+}
+
+awaitable<void> Operations::get_xattr(Request request, Ino ino, std::string name, std::size_t room) {
+  auto value = co_await files_.get_xattr(ino, std::move(name));
+  if (!value) co_return request.fail(value.error());
+  request.extended(*value, room);
+}
+
+awaitable<void> Operations::list_xattrs(Request request, Ino ino, std::size_t room) {
+  auto names = co_await files_.list_xattrs(ino);
+  if (!names) co_return request.fail(names.error());
+  std::string joined;
+  for (const auto& name : *names) joined.append(name).push_back('\0');
+  request.extended(joined, room);
+}
+
+awaitable<void> Operations::set_xattr(Request request, Ino ino, std::string name, std::string value, SetXattr how) {
+  request.finish(co_await files_.set_xattr(ino, std::move(name), std::move(value), how));
+}
+
+awaitable<void> Operations::remove_xattr(Request request, Ino ino, std::string name) {
+  request.finish(co_await files_.remove_xattr(ino, std::move(name)));
+}
+
+awaitable<void> Operations::usage(Request request) {
+  auto usage = co_await files_.usage();
+  if (!usage) co_return request.fail(usage.error());
+  request.usage(*usage);
+}
+
+}  // namespace chordfs::mount

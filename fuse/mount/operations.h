@@ -1,0 +1,69 @@
+#pragma once
+// Operations: every call of the kernel as a coroutine over FileSystem. Each takes its Request and answers it.
+// Owner: Session. Thread: the Runtime's. Arguments are by value: they outlive the callback that they came from.
+//
+// Permissions were checked by the kernel (default_permissions); they are not checked again, because it also sends
+// changes of its own in the name of the user who writes (clearing set-id bits).
+// Locks, fallocate, lseek and copy_file_range are the kernel's own: it does not ask.
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "fuse/fs/filesystem.h"
+#include "fuse/mount/directory.h"
+#include "fuse/mount/request.h"
+#include "proto/base/bytes.h"
+
+namespace chordfs::mount {
+
+/// Write-only opens could bypass the page cache, which doubles the speed of large writes; off until measured here.
+inline constexpr bool kDirectIoForWriteOnly = false;
+
+class Operations {
+ public:
+  explicit Operations(FileSystem& files) : files_(files) {}
+  Operations(const Operations&) = delete;
+
+  awaitable<void> lookup(Request request, Ino dir, std::string name);
+  awaitable<void> get_attributes(Request request, Ino ino);
+  awaitable<void> set_attributes(Request request, Ino ino, SetAttributes set);
+  awaitable<void> read_link(Request request, Ino ino);
+  awaitable<void> make(Request request, Ino dir, std::string name, NewObject object);
+  awaitable<void> link(Request request, Ino ino, Ino dir, std::string name);
+  awaitable<void> unlink(Request request, Ino dir, std::string name);
+  awaitable<void> remove_directory(Request request, Ino dir, std::string name);
+  awaitable<void> rename(Request request, Ino dir, std::string name, Ino to_dir, std::string to_name, Rename how);
+
+  awaitable<void> create(Request request, Ino dir, std::string name, NewObject object, fuse_file_info info);
+  awaitable<void> open(Request request, Ino ino, fuse_file_info info);
+  awaitable<void> read(Request request, Handle handle, std::uint64_t offset, std::size_t size);
+  awaitable<void> write(Request request, Handle handle, std::uint64_t offset, Bytes bytes);
+  awaitable<void> flush(Request request, Handle handle);
+  awaitable<void> sync(Request request, Handle handle);
+  awaitable<void> release(Request request, Handle handle);
+
+  awaitable<void> open_directory(Request request, Ino ino, fuse_file_info info);
+  awaitable<void> read_directory(Request request, Handle handle, Listing listing, std::uint64_t cookie,
+                                 std::size_t bytes_max);
+  awaitable<void> release_directory(Request request, Handle handle);
+
+  awaitable<void> get_xattr(Request request, Ino ino, std::string name, std::size_t room);
+  awaitable<void> list_xattrs(Request request, Ino ino, std::size_t room);
+  awaitable<void> set_xattr(Request request, Ino ino, std::string name, std::string value, SetXattr how);
+  awaitable<void> remove_xattr(Request request, Ino ino, std::string name);
+
+  awaitable<void> usage(Request request);
+
+ private:
+  /// What an O_TRUNC by an ordinary user does to set-id bits; the kernel leaves it to the open.
+  awaitable<Result<void>> clear_set_id(Ino ino, std::uint32_t mode);
+  static void describe(fuse_file_info& info, const Opened& opened);
+
+  FileSystem& files_;
+  std::map<Handle, std::shared_ptr<Directory>> directories_;
+  Handle next_directory_ = 1;
+};
+
+}  // namespace chordfs::mount

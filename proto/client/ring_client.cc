@@ -1,0 +1,342 @@
+#include "proto/client/ring_client.h"
+
+#include <algorithm>
+
+#include "proto/client/lookup.h"
+#include "proto/wire/limits.h"
+
+namespace chordfs {
+
+namespace {
+constexpr std::size_t kViaMax = 32;
+constexpr Duration kPauseFirst = 5ms;
+constexpr Duration kPauseMax = 100ms;
+constexpr Duration kConnectTimeout = 2s;
+constexpr std::size_t kWalkNodesMax = 10'000;
+
+Endpoint endpoint_of(const wire::Peer& peer) { return {peer.host(), static_cast<std::uint16_t>(peer.port())}; }
+}  // namespace
+
+RingClient::RingClient(Runtime& runtime, Transport& transport, std::vector<Endpoint> via)
+    : runtime_(runtime), transport_(transport), via_(via.begin(), via.end()), tasks_(runtime) {}
+
+RingClient::~RingClient() = default;
+
+void RingClient::adopt(Uuid ring, ArcMap arcs) {
+  ring_ = ring;
+  arcs_ = arcs;
+}
+
+awaitable<Result<void>> RingClient::connect() {
+  Error last{Errc::unreachable, "no node was named"};
+  for (const auto& node : std::vector<Endpoint>(via_.begin(), via_.end())) {
+    Request request;
+    request.header.mutable_ring_info();
+    auto reply = answered(co_await transport_.call(node, std::move(request), kConnectTimeout));
+    if (!reply) {
+      last = {reply.code(), fmt::format("{}: {}", node.text(), reply.error().context)};
+      continue;
+    }
+    const auto& info = reply->header.ring_info();
+    if (!Uuid::parse(info.ring(), ring_) || info.arc_bits() > ArcMap::kBitsMax) {
+      last = {Errc::bad_message, fmt::format("{} is no ChordFS node, or not yet in a ring", node.text())};
+      continue;
+    }
+    arcs_ = ArcMap(static_cast<int>(info.arc_bits()));
+    for (const auto& peer : info.peers()) add_peer(endpoint_of(peer));
+    co_return Result<void>();
+  }
+  co_return last;
+}
+
+void RingClient::add_peer(Endpoint peer) {
+  if (std::find(via_.begin(), via_.end(), peer) != via_.end()) return;
+  if (via_.size() >= kViaMax) via_.pop_back();
+  via_.push_back(std::move(peer));
+}
+
+awaitable<void> RingClient::stop() {
+  tasks_.stop();
+  co_await tasks_.join();
+}
+
+awaitable<Result<Reply>> RingClient::call(Endpoint to, Request request, Duration timeout) {
+  request.header.set_ring(ring_.bytes());
+  ++counters_.calls;
+  co_return co_await transport_.call(std::move(to), std::move(request), timeout);
+}
+
+awaitable<Result<Location>> RingClient::locate(Id id) {
+  ++counters_.lookups;
+  Lookup search(runtime_, transport_, {.ring = ring_}, id);
+  for (const auto& door : via_) search.candidates().offer(door);
+  auto found = co_await search.run();
+  counters_.hops += search.hops().size();
+  if (!found) co_return found.error();
+  Location location;
+  location.arc = arcs_.arc_of(id);
+  location.point = arcs_.point(location.arc);
+  location.hops = search.hops();
+  std::set<Uuid> seen;
+  for (const auto& position : *found) {
+    if (!seen.insert(position.node).second) continue;
+    auto peer = to_peer(position.node, position.at);
+    if (seen.size() == 1) location.owner = std::move(peer);
+    else *location.successors.emplace(location.successors.end()) = std::move(peer);
+    // Whoever is named is a door for later, so that the client outlives the node it came in by.
+    add_peer(position.at);
+  }
+  co_return location;
+}
+
+awaitable<Result<std::vector<Endpoint>>> RingClient::candidates(ArcNumber arc) {
+  CO_TRY(auto location, co_await locate(arcs_.point(arc)));
+  std::vector<Endpoint> nodes{endpoint_of(location.owner)};
+  for (const auto& peer : location.successors) nodes.push_back(endpoint_of(peer));
+  co_return nodes;
+}
+
+/// Where to try next: the cache, then hints as they come, then the ring.
+class RingClient::Attempt {
+ public:
+  void follow(Endpoint node) { next_.push_front(std::move(node)); }
+  void refill(std::vector<Endpoint> nodes) { next_.assign(nodes.begin(), nodes.end()); }
+  std::optional<Endpoint> pop() {
+    if (next_.empty()) return std::nullopt;
+    auto node = std::move(next_.front());
+    next_.pop_front();
+    return node;
+  }
+  Duration pause() { return std::exchange(pause_, std::min(pause_ * 2, kPauseMax)); }
+
+ private:
+  std::deque<Endpoint> next_;
+  Duration pause_ = kPauseFirst;
+};
+
+awaitable<Result<Reply>> RingClient::call_arc(ArcNumber arc, Request request, Duration deadline) {
+  auto until = runtime_.now() + deadline;
+  Attempt attempt;
+  if (auto known = cache_.find(arc); known != cache_.end()) attempt.follow(known->second);
+  Error last{Errc::unavailable, fmt::format("no node of the ring answered for arc {}", arc)};
+  bool looked_up = false;
+  while (runtime_.now() < until) {
+    auto node = attempt.pop();
+    if (!node) {
+      if (std::exchange(looked_up, true)) {
+        ++counters_.retries;
+        co_await runtime_.sleep(std::min(runtime_.jitter(attempt.pause()), Duration(until - runtime_.now())));
+      }
+      auto nodes = co_await candidates(arc);
+      if (nodes) attempt.refill(std::move(*nodes));
+      else if (nodes.code() == Errc::cancelled) co_return nodes.error();
+      else last = nodes.error();
+      continue;
+    }
+    auto timeout = std::min(kClientCallTimeout, Duration(until - runtime_.now()));
+    auto reply = co_await call(*node, request, timeout);
+    auto code = reply ? static_cast<Errc>(reply->header.error()) : reply.code();
+    switch (code) {
+      case Errc::not_owner:
+        ++counters_.redirects;
+        cache_.erase(arc);
+        if (reply->header.has_hint() && endpoint_of(reply->header.hint()) != *node)
+          attempt.follow(endpoint_of(reply->header.hint()));
+        last = {Errc::unavailable, fmt::format("nobody holds arc {} now", arc)};
+        continue;
+      case Errc::unreachable:
+      case Errc::timed_out:
+      case Errc::busy:
+      case Errc::locked:
+        if (code == Errc::unreachable || code == Errc::timed_out) cache_.erase(arc);
+        last = {Errc::unavailable, fmt::format("arc {} at {}: {}", arc, node->text(), name_of(code))};
+        ++counters_.retries;
+        if (code == Errc::busy || code == Errc::locked) {
+          co_await runtime_.sleep(std::min(runtime_.jitter(attempt.pause()), Duration(until - runtime_.now())));
+          attempt.follow(*node);
+        }
+        continue;
+      default:
+        if (!reply) co_return reply.error();
+        cache_[arc] = *node;
+        co_return answered(std::move(reply));
+    }
+  }
+  co_return last;
+}
+
+awaitable<Result<wire::QueryAnswer>> RingClient::query(ArcNumber arc, wire::Query query) {
+  Request request;
+  auto& ask = *request.header.mutable_query();
+  ask.set_arc(arc);
+  ask.set_session(session_);
+  *ask.mutable_query() = std::move(query);
+  CO_TRY(auto reply, co_await call_arc(arc, std::move(request)));
+  auto& answer = *reply.header.mutable_query();
+  if (answer.error() != 0) co_return Error{static_cast<Errc>(answer.error()), answer.context()};
+  co_return std::move(answer);
+}
+
+awaitable<Result<wire::Answer>> RingClient::operate(ArcNumber arc, wire::Operation operation) {
+  Request request;
+  request.header.mutable_operation()->set_arc(arc);
+  *request.header.mutable_operation()->mutable_operation() = std::move(operation);
+  CO_TRY(auto reply, co_await call_arc(arc, std::move(request)));
+  co_return std::move(*reply.header.mutable_answer());
+}
+
+/// A sequence number in use; while it is, no arc may forget its answer.
+struct RingClient::Outstanding {
+  explicit Outstanding(RingClient& c) : client(c), seq(c.next_seq_++) { client.outstanding_.insert(seq); }
+  ~Outstanding() { client.outstanding_.erase(seq); }
+  RingClient& client;
+  std::uint64_t seq;
+};
+
+awaitable<Result<wire::Answer>> RingClient::transact(wire::Transaction transaction, std::uint64_t opened) {
+  if (session_ == 0) co_return Error{Errc::session_closed, "this client has no session"};
+  if (transaction.parts().empty()) co_return Error{Errc::invalid, "a transaction without parts"};
+  auto place = co_await places_.acquire();
+  Outstanding number(*this);
+  auto session = session_;
+  auto arc = transaction.parts(0).arc();
+  Request request;
+  auto& ask = *request.header.mutable_transaction();
+  ask.mutable_identity()->set_session(session);
+  ask.mutable_identity()->set_seq(number.seq);
+  ask.mutable_identity()->set_first_unacked(*outstanding_.begin());
+  ask.set_opened(opened);
+  *ask.mutable_transaction() = std::move(transaction);
+  auto reply = co_await call_arc(arc, std::move(request));
+  if (!reply) {
+    if (reply.code() == Errc::session_closed && session_ == session) session_ = 0;
+    co_return reply.error();
+  }
+  auto& answer = *reply->header.mutable_answer();
+  auto code = static_cast<Errc>(answer.error());
+  if (code == Errc::session_closed && session_ == session) session_ = 0;
+  if (code != Errc::ok && code != Errc::stale) co_return Error{code, answer.context()};
+  co_return std::move(answer);
+}
+
+awaitable<Result<void>> RingClient::open_session(std::string name) {
+  if (session_ != 0) co_return Result<void>();
+  wire::Operation operation;
+  operation.mutable_open_session()->set_name(std::move(name));
+  // A retry that opens two leaves one that nobody renews: it expires.
+  CO_TRY(auto answer, co_await operate(random_arc(), std::move(operation)));
+  if (answer.error() != 0) co_return Error{static_cast<Errc>(answer.error()), answer.context()};
+  session_ = answer.session();
+  if (tasks_.size() == 0) tasks_.spawn("renew the session", renew());
+  co_return Result<void>();
+}
+
+awaitable<void> RingClient::close_session() {
+  auto session = std::exchange(session_, 0);
+  if (session == 0) co_return;
+  wire::Operation operation;
+  operation.mutable_close_session()->set_session(session);
+  std::ignore = co_await operate(arc_of_ino(session), std::move(operation));  // Otherwise it expires by itself.
+}
+
+awaitable<void> RingClient::renew() {
+  for (;;) {
+    co_await runtime_.sleep(runtime_.jitter(kSessionRenewEvery, 0.1));
+    if (session_ == 0) continue;
+    std::map<ArcNumber, std::vector<std::uint64_t>> by_arc;
+    by_arc[arc_of_ino(session_)];
+    for (const auto& [ino, count] : opens_) by_arc[arc_of_ino(ino)].push_back(ino);
+    for (auto& [arc, inos] : by_arc) tasks_.spawn("assert opens", assert_opens(arc, std::move(inos)));
+  }
+}
+
+awaitable<void> RingClient::assert_opens(ArcNumber arc, std::vector<std::uint64_t> inos) {
+  Request request;
+  auto& opens = *request.header.mutable_assert_opens();
+  opens.set_arc(arc);
+  auto session = session_;
+  opens.set_session(session);
+  opens.mutable_inos()->Add(inos.begin(), inos.end());
+  auto reply = co_await call_arc(arc, std::move(request), kSessionRenewEvery);
+  if (reply.code() == Errc::session_closed && session_ == session) session_ = 0;
+}
+
+void RingClient::opened(std::uint64_t ino) { ++opens_[ino]; }
+
+void RingClient::released(std::uint64_t ino) {
+  auto open = opens_.find(ino);
+  if (open != opens_.end() && --open->second == 0) opens_.erase(open);
+}
+
+awaitable<Result<void>> RingClient::put_block(std::string block, Bytes contents) {
+  auto arc = arc_of_block(block);
+  Request request;
+  auto& put = *request.header.mutable_put_block();
+  put.set_arc(arc);
+  put.set_crc(crc32c(contents.view()));
+  put.set_block(std::move(block));
+  request.payload = std::move(contents);
+  CO_TRY_VOID(co_await call_arc(arc, std::move(request)));
+  co_return Result<void>();
+}
+
+awaitable<Result<Bytes>> RingClient::get_block(std::string block, std::uint32_t offset, std::uint32_t length) {
+  auto arc = arc_of_block(block);
+  Request request;
+  auto& get = *request.header.mutable_get_block();
+  get.set_arc(arc);
+  get.set_block(block);
+  get.set_offset(offset);
+  get.set_length(length);
+  CO_TRY(auto reply, co_await call_arc(arc, std::move(request)));
+  if (crc32c(reply.payload.view()) != reply.header.block().crc())
+    co_return Error{Errc::corrupt, fmt::format("block {} of arc {} was altered on its way", hex(block), arc)};
+  co_return std::move(reply.payload);
+}
+
+awaitable<Result<void>> RingClient::drop_blocks(ArcNumber arc, std::vector<std::string> blocks) {
+  Request request;
+  request.header.mutable_drop_block()->set_arc(arc);
+  for (auto& block : blocks) request.header.mutable_drop_block()->add_blocks(std::move(block));
+  CO_TRY_VOID(co_await call_arc(arc, std::move(request)));
+  co_return Result<void>();
+}
+
+awaitable<Result<std::vector<wire::Status>>> RingClient::walk(bool with_blocks) {
+  std::map<std::string, wire::Status> found;
+  std::deque<Endpoint> next;
+  std::set<Endpoint> seen;
+  auto meet = [&](const wire::Position& position) {
+    auto node = endpoint_of(position.peer());
+    if (seen.size() < kWalkNodesMax && !position.peer().node().empty() && seen.insert(node).second)
+      next.push_back(std::move(node));
+  };
+  for (const auto& door : via_)
+    if (seen.insert(door).second) next.push_back(door);
+  Error last{Errc::unreachable, "no node answered"};
+  while (!next.empty()) {
+    auto node = std::move(next.front());
+    next.pop_front();
+    Request request;
+    request.header.mutable_status()->set_blocks(with_blocks);
+    auto reply = answered(co_await call(node, std::move(request), kClientCallTimeout));
+    if (!reply) {
+      last = reply.error();
+      if (last.code == Errc::cancelled) co_return last;
+      continue;
+    }
+    auto& status = *reply->header.mutable_status();
+    for (const auto& position : status.positions()) {
+      meet(position.predecessor());
+      for (const auto& successor : position.successors()) meet(successor);
+    }
+    auto id = status.peer().node();
+    found.emplace(std::move(id), std::move(status));
+  }
+  if (found.empty()) co_return last;
+  std::vector<wire::Status> nodes;
+  for (auto& [id, status] : found) nodes.push_back(std::move(status));
+  co_return nodes;
+}
+
+}  // namespace chordfs

@@ -1,0 +1,82 @@
+#pragma once
+// RingClient: the real Client. Finds arcs through the ring, remembers where they are, follows redirects, retries.
+//
+// Owner: a mount, a tool, or a node for its own errands. Thread: the Runtime's. connect() first (a node knows its ring
+// and calls adopt() instead); stop() before destruction.
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <set>
+
+#include "proto/client/client.h"
+
+namespace chordfs {
+
+class RingClient : public Client {
+ public:
+  /// What is counted, for people and tests.
+  struct Counters {
+    std::uint64_t calls = 0, redirects = 0, lookups = 0, hops = 0, retries = 0;
+  };
+
+  RingClient(Runtime& runtime, Transport& transport, std::vector<Endpoint> via);
+  ~RingClient() override;
+
+  /// Learns the ring's identity and its arcs from the first of `via` that answers.
+  awaitable<Result<void>> connect();
+  /// The same, known already, as a node knows it.
+  void adopt(Uuid ring, ArcMap arcs);
+  /// More nodes to ask when those known do not answer.
+  void add_peer(Endpoint peer);
+  awaitable<void> stop();
+
+  Runtime& runtime() override { return runtime_; }
+  const ArcMap& arcs() const override { return arcs_; }
+  const Uuid& ring() const { return ring_; }
+  const Counters& counters() const { return counters_; }
+  /// 0 while there is none.
+  std::uint64_t session() const { return session_; }
+
+  awaitable<Result<void>> open_session(std::string name) override;
+  awaitable<void> close_session() override;
+  awaitable<Result<wire::Answer>> transact(wire::Transaction transaction, std::uint64_t opened) override;
+  awaitable<Result<wire::QueryAnswer>> query(ArcNumber arc, wire::Query query) override;
+  awaitable<Result<void>> put_block(std::string block, Bytes contents) override;
+  awaitable<Result<Bytes>> get_block(std::string block, std::uint32_t offset, std::uint32_t length) override;
+  awaitable<Result<void>> drop_blocks(ArcNumber arc, std::vector<std::string> blocks);
+  void opened(std::uint64_t ino) override;
+  void released(std::uint64_t ino) override;
+  awaitable<Result<Location>> locate(Id id) override;
+  awaitable<Result<std::vector<wire::Status>>> walk(bool with_blocks) override;
+
+  /// One operation straight into an arc's log. Only for operations that may be applied twice without harm.
+  awaitable<Result<wire::Answer>> operate(ArcNumber arc, wire::Operation operation);
+  /// One request to one node; the ring's identity is filled in.
+  awaitable<Result<Reply>> call(Endpoint to, Request request, Duration timeout);
+  /// A request to whoever leads the arc: found, redirected, retried until `deadline` from now.
+  awaitable<Result<Reply>> call_arc(ArcNumber arc, Request request, Duration deadline = kClientDeadline);
+
+ private:
+  class Attempt;
+  struct Outstanding;
+  awaitable<Result<std::vector<Endpoint>>> candidates(ArcNumber arc);
+  awaitable<void> renew();
+  awaitable<void> assert_opens(ArcNumber arc, std::vector<std::uint64_t> inos);
+
+  Runtime& runtime_;
+  Transport& transport_;
+  std::deque<Endpoint> via_;
+  Uuid ring_;
+  ArcMap arcs_;
+  std::map<ArcNumber, Endpoint> cache_;
+  std::uint64_t session_ = 0;
+  std::uint64_t next_seq_ = 1;
+  std::set<std::uint64_t> outstanding_;
+  Semaphore places_{kSessionCallsMax};
+  std::map<std::uint64_t, std::size_t> opens_;
+  Counters counters_;
+  TaskGroup tasks_;
+};
+
+}  // namespace chordfs

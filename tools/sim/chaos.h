@@ -1,0 +1,110 @@
+#pragma once
+// Chaos: faults as data. plan_chaos() draws a schedule from a seed; Chaos carries it out on a world, asking the test
+// before each fault. Each fault ends by itself, so that any subset of a schedule is a schedule: a failing one can be
+// shrunk by leaving faults out.
+// Owner: the test; a Chaos ends with its world or before it. Thread: the world's.
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "proto/base/runtime.h"
+#include "tools/sim/network.h"
+#include "tools/sim/world.h"
+
+namespace chordfs {
+
+enum class FaultKind : std::uint8_t {
+  crash,       ///< kill -9 of one host; restarted at the end.
+  power_off,   ///< Its machine loses power; restarted at the end.
+  power_loss,  ///< All machines at once; restarted at the end.
+  pause,       ///< SIGSTOP; resumed at the end.
+  partition,   ///< Into two groups; healed at the end.
+  cut,         ///< One host no longer hears some others, one way; mended at the end.
+  weather,     ///< Loss, duplication and late messages.
+  clock_jump,  ///< One host's wall clock.
+  join,        ///< A new host.
+  leave,       ///< A host leaves for good, in good order.
+};
+
+struct Fault {
+  Duration at{};  ///< Since Chaos::start().
+  FaultKind kind = FaultKind::crash;
+  Duration lasts{};
+  std::uint64_t choice = 0;  ///< Chooses the victims among the hosts of that moment.
+
+  std::string text() const;  ///< "12.345 s: crash for 2.500 s (choice 1f3a…)"
+};
+
+/// How many per minute of virtual time, on average, and for how long.
+struct ChaosOptions {
+  Duration duration = 1min;
+  std::map<FaultKind, double> per_minute = {
+      {FaultKind::crash, 15},     {FaultKind::power_off, 5}, {FaultKind::power_loss, 1}, {FaultKind::pause, 8},
+      {FaultKind::partition, 10}, {FaultKind::cut, 6},       {FaultKind::weather, 4},    {FaultKind::clock_jump, 2},
+  };
+  Duration lasts_min = 200ms, lasts_max = 8s;
+  double loss_max = 0.15, duplication_max = 0.15, spike_max = 0.1;
+};
+
+/// Ordered by time; the same for the same options and seed.
+std::vector<Fault> plan_chaos(const ChaosOptions& options, std::uint64_t seed);
+
+/// What the test permits, and does itself. Everything has a default.
+struct ChaosRules {
+  /// Whom faults may strike and who is restarted; default: all hosts. Leave out those that have left for good.
+  std::function<std::vector<SimHost*>()> victims;
+  /// May this happen now? For faults without a single victim the host is null. Default: always.
+  std::function<bool(const Fault&, SimHost*)> may;
+  /// Default: SimHost::start. Not called if the host runs already.
+  std::function<void(SimHost&)> restart;
+  /// Told of each power cut, after the host's death and before its restart (disks lose what was not synced).
+  std::function<void(SimHost&)> lost_power;
+  /// Default: joins and leaves are passed over.
+  std::function<void()> join;
+  std::function<void(SimHost&)> leave;
+};
+
+class Chaos {
+ public:
+  Chaos(World& world, const ChaosOptions& options, std::vector<Fault> plan, ChaosRules rules = {});
+  ~Chaos();
+  Chaos(const Chaos&) = delete;
+
+  /// The faults happen from now on, while the world runs.
+  void start();
+  /// Every fault has begun and ended.
+  bool over() const { return events_left_ == 0; }
+  /// Ends every fault now and lets none follow: links whole, weather fair, nobody paused, every victim restarted.
+  void calm();
+  /// How many faults really happened, the rules permitting.
+  std::size_t struck() const { return struck_; }
+
+ private:
+  void begin(const Fault& fault);
+  void strike(const Fault& fault);
+  void later(Duration delay, std::move_only_function<void()> action);
+  SimHost* victim(const Fault& fault, bool (*fit)(const SimHost&)) const;
+  std::vector<SimHost*> victims() const;
+  bool permitted(const Fault& fault, SimHost* host) const { return !rules_.may || rules_.may(fault, host); }
+  void strike_host(const Fault& fault);
+  void lose_all_power(const Fault& fault);
+  void partition(const Fault& fault);
+  void cut(const Fault& fault);
+  void weather(const Fault& fault);
+  void power_off(SimHost& host);
+  void restart(SimHost& host);
+
+  World& world_;
+  const ChaosOptions options_;
+  const std::vector<Fault> plan_;
+  const ChaosRules rules_;
+  NetworkOptions fair_weather_;
+  std::vector<EventQueue::Id> events_;
+  std::size_t events_left_ = 0;
+  std::size_t struck_ = 0;
+};
+
+}  // namespace chordfs

@@ -1,0 +1,167 @@
+#pragma once
+// SimNetwork: carries calls between hosts through every fault a network has, and SimTransport: one incarnation's door
+// to it. Headers cross as bytes and are parsed again, so nothing is shared but payloads, which are immutable.
+//
+// A call as TCP would do it (proto/rpc/tcp.h): the host is dead or not listening: unreachable. The process dies while
+// it serves: timed_out at once (a reset). The machine dies, the link is cut, a message is lost: timed_out when the
+// caller's clock says so. A request may arrive after its caller gave up. Both directions are drawn separately: a lost
+// reply means that the request was executed.
+//
+// Owner: the World (network), the incarnation (transport). Thread: the world's.
+
+#include <array>
+#include <boost/intrusive/list.hpp>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "proto/base/task.h"
+#include "proto/rpc/transport.h"
+#include "tools/sim/host.h"
+#include "tools/sim/rng.h"
+#include "tools/sim/trace.h"
+
+namespace chordfs {
+
+class World;
+
+/// May be changed at any time; holds for what is sent from then on.
+struct NetworkOptions {
+  // One way: the minimum, plus about exponential up to the mean, never above the maximum.
+  Duration delay_min = 100us;
+  Duration delay_mean = 300us;
+  Duration delay_max = 20ms;
+  double loss = 0;         ///< Of each message.
+  double duplication = 0;  ///< Of each request: executed twice; the second reply finds nobody waiting.
+  double spike = 0;        ///< Of each message: late by up to spike_max more.
+  Duration spike_max = 400ms;
+  /// Added for this pair, if set: distance. Must depend on nothing but the hosts.
+  std::function<Duration(const SimHost& from, const SimHost& to)> latency = {};
+};
+
+struct NetworkCounters {
+  static constexpr std::size_t kKindsMax = 64;
+  struct Count {
+    std::uint64_t messages = 0, bytes = 0;
+  };
+  Count requests, replies;
+  std::array<Count, kKindsMax> request_kinds{};  ///< By field number of wire::Request's kind.
+  std::uint64_t lost = 0, duplicated = 0, refused = 0, reset = 0, delivered = 0;
+};
+
+class SimTransport final : public Transport {
+ public:
+  SimTransport(World& world, SimHost& host, SimRuntime& runtime, TaskGroup& tasks, std::uint64_t incarnation);
+  ~SimTransport() override;
+
+  awaitable<Result<Reply>> call(Endpoint to, Request request, Duration timeout) override;
+  void serve(Handler handler) override;
+
+ private:
+  friend class SimHost;
+  friend class SimNetwork;
+  /// Who waits for the answer to a request.
+  struct Caller {
+    SimHost* host = nullptr;
+    std::uint64_t incarnation = 0;
+    std::uint64_t call = 0;
+    std::uint32_t kind = 0;
+  };
+  struct Serving : boost::intrusive::list_base_hook<> {
+    Caller caller;
+  };
+
+  bool listening() const { return !closed_ && handler_ != nullptr; }
+  void close(SimHost::Death death);
+  void receive(Caller caller, Request request);
+  void receive_answer(std::uint64_t call, Result<Reply> answer);
+  awaitable<void> serve_one(Caller caller, Request request);
+
+  World& world_;
+  SimHost& host_;
+  SimRuntime& runtime_;
+  TaskGroup& tasks_;
+  const std::uint64_t incarnation_;
+  Handler handler_;
+  bool closed_ = false;
+  std::uint64_t calls_ = 0;
+  std::map<std::uint64_t, OneShot<Result<Reply>>> pending_;
+  boost::intrusive::list<Serving> serving_;
+};
+
+class SimNetwork {
+ public:
+  using Hosts = std::vector<SimHost*>;
+
+  SimNetwork(World& world, Rng rng) : world_(world), rng_(rng) {}
+
+  NetworkOptions& options() { return options_; }
+  const NetworkCounters& counters() const { return counters_; }
+
+  /// Nothing sent from `from` arrives at `to`, not even what is under way; the other direction stays as it is.
+  void cut(const SimHost& from, const SimHost& to);
+  void mend(const SimHost& from, const SimHost& to);
+  void cut_both(const SimHost& a, const SimHost& b);
+  void mend_both(const SimHost& a, const SimHost& b);
+  /// Every pair of the two sets, in this direction.
+  void cut(const Hosts& from, const Hosts& to);
+  /// Only hosts of one group hear one another; hosts not named, and those added later, are one more group.
+  /// Replaces an earlier partition; cuts stay.
+  void partition(const std::vector<Hosts>& groups);
+  void heal_partition();
+  /// Ends all cuts and the partition.
+  void heal();
+  bool connected(const SimHost& from, const SimHost& to) const;
+
+ private:
+  friend class SimTransport;
+  friend class World;
+  enum class Type : std::uint8_t { request, reply, refused, reset };
+  /// A message under way. `caller` names the call in both directions.
+  struct Letter {
+    Type type = Type::request;
+    SimHost* from = nullptr;
+    SimHost* to = nullptr;
+    SimTransport::Caller caller;
+    std::string header;
+    Bytes payload;
+  };
+  using LetterSlot = std::uint32_t;
+
+  void attach(SimHost& host);
+  void send_request(SimHost& from, const Endpoint& to, SimTransport::Caller caller, const Request& request);
+  void send_reply(SimHost& from, SimTransport::Caller caller, const Reply& reply);
+  void send_bare(Type type, SimHost& from, SimTransport::Caller caller);
+
+  LetterSlot write(Type type, SimHost& from, SimHost& to, SimTransport::Caller caller);
+  /// Counts the letter and either loses it or puts it on its way.
+  void post(LetterSlot slot);
+  void arrive(LetterSlot slot);
+  void deliver_request(Letter& letter);
+  void deliver_answer(Letter& letter);
+  void lose(LetterSlot slot);
+  void burn(LetterSlot slot);
+  void record(Trace::What what, const Letter& letter);
+  void count(const Letter& letter);
+  Duration delay(const SimHost& from, const SimHost& to);
+  std::uint32_t group_of(const SimHost& host) const;
+  void set_cut(const SimHost& from, const SimHost& to, bool is_cut);
+
+  World& world_;
+  Rng rng_;
+  NetworkOptions options_;
+  NetworkCounters counters_;
+  std::map<Endpoint, SimHost*> hosts_;
+  std::set<std::pair<std::uint32_t, std::uint32_t>> cuts_;
+  std::vector<std::uint32_t> groups_;  ///< By host index; 0 and beyond the end: the group of the rest.
+  std::vector<Letter> letters_;
+  std::vector<LetterSlot> free_;
+};
+
+}  // namespace chordfs

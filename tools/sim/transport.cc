@@ -1,0 +1,85 @@
+#include <utility>
+
+#include "proto/base/check.h"
+#include "proto/wire/limits.h"
+#include "tools/sim/network.h"
+#include "tools/sim/world.h"
+
+namespace chordfs {
+
+SimTransport::SimTransport(World& world, SimHost& host, SimRuntime& runtime, TaskGroup& tasks,
+                           std::uint64_t incarnation)
+    : world_(world), host_(host), runtime_(runtime), tasks_(tasks), incarnation_(incarnation) {}
+
+SimTransport::~SimTransport() {
+  CHECK(pending_.empty(), "a call by host {} outlives its incarnation", host_.index());
+}
+
+awaitable<Result<Reply>> SimTransport::call(Endpoint to, Request request, Duration timeout) {
+  if (closed_) co_return Error{Errc::cancelled, "the process is dead"};
+  if (request.header.ByteSizeLong() > kFrameHeaderBytesMax || request.payload.size() > kFramePayloadBytesMax)
+    co_return Error{Errc::bad_message, "request over the cap"};
+
+  const auto call = ++calls_;
+  const auto kind = static_cast<std::uint32_t>(request.header.kind_case());
+  OneShot<Result<Reply>> answer;
+  pending_.emplace(call, answer);
+  struct Forget {
+    decltype(pending_)& pending;
+    std::uint64_t call;
+    ~Forget() { pending.erase(call); }
+  } forget{pending_, call};
+  world_.network().send_request(host_, to, {&host_, incarnation_, call, kind}, request);
+  request = {};
+
+  auto result = co_await answer.wait_for(runtime_, timeout);
+  if (!result) co_return Error{Errc::timed_out, request_kind_name(kind) + " to " + to.text()};
+  if (result->code() == Errc::unreachable) co_return Error{Errc::unreachable, to.text() + ": connection refused"};
+  co_return std::move(*result);
+}
+
+void SimTransport::serve(Handler handler) {
+  CHECK(handler_ == nullptr, "host {} serves already", host_.index());
+  handler_ = std::move(handler);
+  world_.record(Trace::What::listen, host_.index());
+}
+
+void SimTransport::receive(Caller caller, Request request) {
+  tasks_.spawn("serve", serve_one(caller, std::move(request)));
+}
+
+awaitable<void> SimTransport::serve_one(Caller caller, Request request) {
+  struct Entry : Serving {
+    explicit Entry(SimTransport& t) : transport(t) { transport.serving_.push_back(*this); }
+    ~Entry() {
+      // The handler was cancelled, but the process lives: the caller sees its connection close.
+      if (!answered && !transport.closed_)
+        transport.world_.network().send_bare(SimNetwork::Type::reset, transport.host_, caller);
+      transport.serving_.erase(transport.serving_.iterator_to(*this));
+    }
+    SimTransport& transport;
+    bool answered = false;
+  } entry(*this);
+  entry.caller = caller;
+
+  Reply reply = co_await handler_(std::move(request));
+  if (closed_) co_return;
+  entry.answered = true;
+  if (reply.header.ByteSizeLong() > kFrameHeaderBytesMax || reply.payload.size() > kFramePayloadBytesMax)
+    reply = error_reply({Errc::bad_message, "reply over the cap"});
+  world_.network().send_reply(host_, caller, reply);
+}
+
+void SimTransport::receive_answer(std::uint64_t call, Result<Reply> answer) {
+  // Nobody waits any more: the call has timed out, or this is the second copy.
+  if (const auto waiting = pending_.find(call); waiting != pending_.end()) waiting->second.set(std::move(answer));
+}
+
+void SimTransport::close(SimHost::Death death) {
+  closed_ = true;
+  if (death == SimHost::Death::process)
+    for (const auto& serving : serving_) world_.network().send_bare(SimNetwork::Type::reset, host_, serving.caller);
+  for (const auto& [call, answer] : pending_) answer.set(Error{Errc::cancelled, "the process died"});
+}
+
+}  // namespace chordfs
