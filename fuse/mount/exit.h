@@ -8,12 +8,12 @@ namespace chordfs::mount {
 
 enum class Exit : int {
   ok = 0,
-  failed = 1,          ///< Anything not named below; the line says what.
-  usage = 2,           ///< The command line.
-  mount_point = 3,     ///< Missing, not a directory, not empty, mounted already.
-  fuse = 4,            ///< /dev/fuse, fusermount3, or the kernel refused.
-  unreachable = 5,     ///< No peer answered.
-  not_chordfs = 6,     ///< A peer answered, but it is no ChordFS node that we can talk to.
+  failed = 1,       ///< Anything not named below; the line says what.
+  usage = 2,        ///< The command line.
+  mount_point = 3,  ///< Missing, not a directory, not empty, mounted already.
+  fuse = 4,         ///< /dev/fuse, fusermount3, or the kernel refused.
+  unreachable = 5,  ///< No peer answered.
+  not_chordfs = 6,  ///< A peer answered, but it is no ChordFS node that we can talk to.
 };
 
 struct Failure {

@@ -128,10 +128,12 @@ Problem check_mount_point(std::string& path, Contents contents) {
 
 Problem check_fuse(bool root) {
   if (access("/dev/fuse", F_OK) != 0)
-    return Failure{Exit::fuse, "/dev/fuse is missing: load the kernel module (modprobe fuse), or give the container the device"};
+    return Failure{Exit::fuse,
+                   "/dev/fuse is missing: load the kernel module (modprobe fuse), or give the container the device"};
   if (!root) {
     if (!in_path("fusermount3"))
-      return Failure{Exit::fuse, "fusermount3 is missing: users other than root need it to mount (Debian: apt install fuse3)"};
+      return Failure{Exit::fuse,
+                     "fusermount3 is missing: users other than root need it to mount (Debian: apt install fuse3)"};
     return {};
   }
   int device = open("/dev/fuse", O_RDWR | O_CLOEXEC);
@@ -140,19 +142,19 @@ Problem check_fuse(bool root) {
   return {};
 }
 
-void raise_read_ahead(const std::string& path) {
-  auto mounted = mounted_at(path);
-  if (!mounted) return;
-  std::ofstream(fmt::format("/sys/class/bdi/{}/read_ahead_kb", mounted->device)) << kReadAheadKib;
+void raise_read_ahead(const std::string& device) {
+  std::ofstream(fmt::format("/sys/class/bdi/{}/read_ahead_kb", device)) << kReadAheadKib;
 }
 
-Unmounted unmount(const std::string& path, std::string& reason) {
+Unmounted unmount(const std::string& path, const std::string& device, std::string& reason) {
   bool root = geteuid() == 0;
   auto unmounted = [&](bool lazily) {
     if (root) return umount2(path.c_str(), UMOUNT_NOFOLLOW | (lazily ? MNT_DETACH : 0)) == 0;
-    return (lazily ? fusermount({"-u", "-q", "-z", "--", path.c_str()}) : fusermount({"-u", "-q", "--", path.c_str()})) == 0;
+    return (lazily ? fusermount({"-u", "-q", "-z", "--", path.c_str()})
+                   : fusermount({"-u", "-q", "--", path.c_str()})) == 0;
   };
-  if (!mounted_at(path)) return Unmounted::not_mounted;
+  reason = "it is not mounted any more";
+  if (auto mounted = mounted_at(path); !mounted || mounted->device != device) return Unmounted::not_mounted;
   if (unmounted(false)) return Unmounted::clean;
   reason = root ? std::strerror(errno) : "fusermount3 refused";
   write_back(path);

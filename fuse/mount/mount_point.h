@@ -4,6 +4,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "fuse/mount/exit.h"
 
@@ -26,11 +27,12 @@ Problem check_mount_point(std::string& path, Contents contents);
 Problem check_fuse(bool root);
 
 /// Root only: lets the kernel read ahead further than its 128 KiB. Quietly does nothing where that is not possible.
-void raise_read_ahead(const std::string& path);
+void raise_read_ahead(const std::string& device);
 
 enum class Unmounted { clean, detached, not_mounted, failed };
-/// Unmounts, waiting for the kernel's dirty pages, so it must not run on a thread that serves. If somebody is using the
-/// mount: writes back what is dirty and takes it out of the tree; it ends when its server does.
-Unmounted unmount(const std::string& path, std::string& reason);
+/// Unmounts what is mounted at `path`, if it is `device` (not_mounted otherwise), waiting for the kernel's dirty pages,
+/// so it must not run on a thread that serves. If somebody is using the mount: writes back what is dirty and takes it
+/// out of the tree; it ends when its server does. `reason` is set for all but clean.
+Unmounted unmount(const std::string& path, const std::string& device, std::string& reason);
 
 }  // namespace chordfs::mount

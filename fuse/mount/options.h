@@ -14,10 +14,10 @@ struct Options {
   std::string mount_point;
   std::vector<Endpoint> via;
   bool foreground = false;
-  bool nonempty = false;              ///< -o nonempty: ours, libfuse 3 does not know it.
+  bool nonempty = false;  ///< -o nonempty: ours, libfuse 3 does not know it.
   bool verbose = false;
-  std::vector<std::string> fuse;      ///< -o: each one option, for libfuse and the kernel.
-  std::string log_file;               ///< Empty: standard error, or nowhere in the background.
+  std::vector<std::string> fuse;  ///< -o: each one option, for libfuse and the kernel.
+  std::string log_file;           ///< Empty: standard error, or nowhere in the background.
 };
 
 /// The options, or how to end at once (--help, --version, a mistake), the text having been printed.

@@ -9,18 +9,32 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace chordfs {
 
 class Bytes {
  public:
   Bytes() = default;
+  Bytes(const Bytes&) = default;
+  Bytes& operator=(const Bytes&) = default;
+  /// Leaves `other` empty, not a view of memory that it keeps alive no longer.
+  Bytes(Bytes&& other) noexcept
+      : owner_(std::move(other.owner_)),
+        data_(std::exchange(other.data_, nullptr)),
+        size_(std::exchange(other.size_, 0)) {}
+  Bytes& operator=(Bytes&& other) noexcept {
+    owner_ = std::move(other.owner_);
+    data_ = std::exchange(other.data_, nullptr);
+    size_ = std::exchange(other.size_, 0);
+    return *this;
+  }
 
   /// Takes over the string's memory.
   static Bytes take(std::string&& text) {
     auto owner = std::make_shared<const std::string>(std::move(text));
-    auto* data = owner->data();
-    return Bytes(std::move(owner), data, owner_size(data, owner));
+    const std::string_view all = *owner;  // Before the owner is moved away.
+    return Bytes(std::move(owner), all.data(), all.size());
   }
   static Bytes copy(std::string_view text) { return take(std::string(text)); }
   /// Memory that `owner` keeps alive and that nobody changes any more.
@@ -45,9 +59,6 @@ class Bytes {
  private:
   Bytes(std::shared_ptr<const void> owner, const char* data, std::size_t size)
       : owner_(std::move(owner)), data_(data), size_(size) {}
-  static std::size_t owner_size(const char*, const std::shared_ptr<const void>& owner) {
-    return static_cast<const std::string*>(owner.get())->size();
-  }
 
   std::shared_ptr<const void> owner_;
   const char* data_ = nullptr;

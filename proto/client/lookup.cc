@@ -40,8 +40,12 @@ wire::Position to_wire(const Position& position) {
   return wire;
 }
 
-void Candidates::offer(const Endpoint& at) { insert({at, std::nullopt}); }
-void Candidates::offer(const Position& position) { insert({position.at, position}); }
+void Candidates::offer(const Endpoint& at) {
+  insert({at, std::nullopt});
+}
+void Candidates::offer(const Position& position) {
+  insert({position.at, position});
+}
 
 void Candidates::insert(Candidate candidate) {
   if (asked_.contains(candidate.at) || waiting_.size() >= kLookupCandidatesMax) return;

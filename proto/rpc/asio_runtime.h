@@ -5,9 +5,11 @@
 // Limits: none on the number of timers; each costs about a hundred bytes and a logarithm.
 
 #include <array>
+#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <vector>
+#include <exception>
+#include <optional>
 
 #include "proto/base/runtime.h"
 #include "proto/rpc/timer_queue.h"
@@ -37,5 +39,32 @@ class AsioRuntime final : public Runtime {
   std::array<std::uint64_t, 512> entropy_;
   std::size_t entropy_left_ = 0;
 };
+
+/// Runs `io` until `task` has ended; gives its value or throws its exception. For main functions and tests. Whatever
+/// else runs on `io` stands still afterwards, until it is run again. (A plain io.run() would wait for every timer.)
+template <class T>
+T run_to_end(asio::io_context& io, awaitable<T> task) {
+  std::exception_ptr thrown;
+  if constexpr (std::is_void_v<T>) {
+    asio::co_spawn(io, std::move(task), [&](std::exception_ptr error) {
+      thrown = error;
+      io.stop();
+    });
+    io.restart();
+    io.run();
+    if (thrown) std::rethrow_exception(thrown);
+  } else {
+    std::optional<T> value;
+    asio::co_spawn(io, std::move(task), [&](std::exception_ptr error, T result) {
+      thrown = error;
+      if (!error) value.emplace(std::move(result));
+      io.stop();
+    });
+    io.restart();
+    io.run();
+    if (thrown) std::rethrow_exception(thrown);
+    return *std::move(value);
+  }
+}
 
 }  // namespace chordfs

@@ -1,0 +1,168 @@
+#include "fuse/mount/session.h"
+
+#include <fmt/format.h>
+#include <signal.h>
+#include <spdlog/spdlog.h>
+
+#include <boost/asio/post.hpp>
+#include <cstdarg>
+#include <cstdio>
+#include <cstring>
+#include <utility>
+
+#include "proto/base/check.h"
+
+namespace chordfs::mount {
+
+namespace {
+
+/// Wakes a reader out of read(2) when the device outlives the mount (detached while in use).
+constexpr int kWakeSignal = SIGUSR1;
+constexpr Duration kWakeEvery = 5ms;
+
+/// What libfuse complained of since mount() began; empty and unused afterwards.
+thread_local std::string* complaints = nullptr;
+
+void log_of_libfuse(fuse_log_level level, const char* format, va_list arguments) {
+  char line[512];
+  std::vsnprintf(line, sizeof line, format, arguments);
+  if (complaints) return (void)complaints->append(line);
+  std::string_view text(line);
+  while (text.ends_with('\n')) text.remove_suffix(1);
+  spdlog::log(level <= FUSE_LOG_ERR ? spdlog::level::err : spdlog::level::debug, "{}", text);
+}
+
+std::string one_line(std::string text) {
+  if (text.starts_with("fuse: ")) text.erase(0, 6);
+  while (text.ends_with('\n')) text.pop_back();
+  for (char& c : text)
+    if (c == '\n') c = ' ';
+  return text.empty() ? "the kernel refused the mount" : text;
+}
+
+/// fuse_session_new() with our options; it consumes them.
+fuse_session* new_session(const std::vector<std::string>& options, Target& target) {
+  fuse_args arguments = FUSE_ARGS_INIT(0, nullptr);
+  fuse_opt_add_arg(&arguments, "chordfs-mount");
+  for (const auto& option : options) {
+    fuse_opt_add_arg(&arguments, "-o");
+    fuse_opt_add_arg(&arguments, option.c_str());
+  }
+  auto* session = fuse_session_new(&arguments, &callbacks(), sizeof(fuse_lowlevel_ops), &target);
+  fuse_opt_free_args(&arguments);
+  return session;
+}
+
+/// All signals belong to the Runtime's thread; a reader gets only the one that wakes it.
+class SignalsBlocked {
+ public:
+  SignalsBlocked() {
+    sigset_t all;
+    sigfillset(&all);
+    sigdelset(&all, kWakeSignal);
+    pthread_sigmask(SIG_SETMASK, &all, &before_);
+  }
+  ~SignalsBlocked() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+
+ private:
+  sigset_t before_;
+};
+
+}  // namespace
+
+Session::Session(Runtime& runtime, FileSystem& files)
+    : runtime_(runtime), inbox_(runtime), operations_(files), target_{inbox_, operations_} {
+  struct sigaction nothing{};
+  nothing.sa_handler = [](int) {};  // No SA_RESTART: read(2) must return.
+  sigaction(kWakeSignal, &nothing, nullptr);
+}
+
+Session::~Session() {
+  CHECK(!session_ && readers_.empty(), "stop() was not called");
+}
+
+Problem Session::mount(const std::string& path, const std::vector<std::string>& options) {
+  std::string said;
+  complaints = &said;
+  fuse_set_log_func(log_of_libfuse);
+  session_ = new_session(options, target_);
+  bool mounted = session_ && fuse_session_mount(session_, path.c_str()) == 0;
+  complaints = nullptr;
+  if (!mounted) {
+    if (session_) fuse_session_destroy(std::exchange(session_, nullptr));
+    return Failure{Exit::fuse, fmt::format("cannot mount on {}: {}", path, one_line(said))};
+  }
+  path_ = path;
+  if (auto here = mounted_at(path)) device_ = here->device;
+
+  SignalsBlocked blocked;
+  for (std::size_t i = 0; i < kReaders; ++i) readers_.emplace_back([this] { read_requests(); });
+  return {};
+}
+
+void Session::read_requests() {
+  ReceiveBuffer buffer(spares_);
+  int error = 0;
+  while (buffer.serve_one(session_, error))
+    // The reply to INIT is out now, so that what ready() changes in the kernel stays.
+    if (!told_ready_.load(std::memory_order_relaxed) && target_.initialised && !told_ready_.exchange(true))
+      asio::post(runtime_.executor(), [this] { initialised_.set({}); });
+  asio::post(runtime_.executor(), [this, error] { reader_ended(error); });
+}
+
+void Session::reader_ended(int error) {
+  ++readers_ended_;
+  if (error != 0) spdlog::error("reading /dev/fuse: {}", std::strerror(error));
+  ended_.set(error);
+}
+
+awaitable<Problem> Session::ready() {
+  if (!co_await initialised_.wait_for(runtime_, kInitLimit))
+    co_return Failure{Exit::fuse, fmt::format("cannot mount on {}: the kernel did not speak to us", path_)};
+  raise_read_ahead(device_);
+  co_return std::nullopt;
+}
+
+awaitable<int> Session::ended() {
+  return ended_.wait();
+}
+
+awaitable<void> Session::unmount() {
+  {
+    SignalsBlocked blocked;
+    unmounter_ = std::thread([this] {
+      Detached done;
+      done.how = mount::unmount(path_, device_, done.reason);
+      asio::post(runtime_.executor(), [this, done] { unmounted_.set(done); });
+    });
+  }
+  auto done = co_await unmounted_.wait();
+  unmounter_.join();
+  gone_ = done.how == Unmounted::detached || done.how == Unmounted::not_mounted;
+  if (done.how == Unmounted::detached)
+    spdlog::warn("{} is in use ({}): taken out of the tree, those who use it get errors", path_, done.reason);
+  if (done.how == Unmounted::failed) spdlog::error("{} cannot be unmounted: {}", path_, done.reason);
+}
+
+awaitable<void> Session::end_readers() {
+  fuse_session_exit(session_);
+  // A signal that comes just before read(2) is lost: again, until all have ended.
+  while (readers_ended_ < readers_.size()) {
+    for (auto& reader : readers_) pthread_kill(reader.native_handle(), kWakeSignal);
+    co_await runtime_.sleep(kWakeEvery);
+  }
+  for (auto& reader : readers_) reader.join();
+  readers_.clear();
+}
+
+awaitable<void> Session::stop() {
+  if (!session_) co_return;
+  co_await end_readers();
+  co_await inbox_.finish(kLastCallsLimit);
+  // Closes the device, and unmounts if that is still to be done. Not if we detached the mount: its path may be
+  // somebody else's by now.
+  if (!gone_) fuse_session_unmount(session_);
+  fuse_session_destroy(std::exchange(session_, nullptr));
+}
+
+}  // namespace chordfs::mount
