@@ -84,10 +84,6 @@ TEST_F(Faults, CommitOfUnknownOutcomeNeverNamesItsBlocksAgain) {
   EXPECT_EQ(flush(handle), Errc::unavailable);
   mend();
   EXPECT_EQ(flush(handle), Errc::ok);
-  for (const auto& [block, bytes] : before) {
-    auto location = a.client().arc_of_block(block);
-    EXPECT_LT(location, ring.arcs().count());
-  }
   EXPECT_EQ(ring.blocks().size(), 2 * before.size());
   EXPECT_TRUE(b.load(b.ino(root, "f")) == contents);
   a.close(handle);
@@ -97,15 +93,16 @@ TEST_F(Faults, WriterWaitsForRoomAndGivesUpInTheEnd) {
   auto handle = a.create(root, "f");
   fail("put_block", Errc::unavailable);
   auto part = pattern(1 << 20);
-  auto code = Errc::ok;
   std::uint64_t written = 0;
-  for (int failures = 0; failures < 3 && written < 200; ++written) {
+  auto code = Errc::ok;
+  // Each failure in the background is reported, too, and does not keep the program from trying again.
+  for (int attempt = 0; attempt < 1000 && code != Errc::io_error; ++attempt) {
     code = write(handle, written << 20, part);
-    if (code == Errc::ok) continue;
-    ++failures;
+    if (code == Errc::ok) ++written;
   }
   EXPECT_EQ(code, Errc::io_error);
-  EXPECT_LE(written << 20, fs::kDirtyBytesMax + (4 << 20));
+  EXPECT_GE(written << 20, fs::kDirtyBytesMax / 2);
+  EXPECT_LE(written << 20, fs::kDirtyBytesMax);
   mend();
   // The background tries again by itself.
   world.run_for(10s);
