@@ -53,7 +53,7 @@ Batch apply_all(const StateMachine& machine, const std::vector<ToApply>& entries
 }  // namespace
 
 Committer::Committer(Runtime& runtime, Disk& disk, const StateMachine& machine, std::function<void(Error)> on_fatal)
-    : runtime_(runtime), disk_(disk), machine_(machine), on_fatal_(std::move(on_fatal)), tasks_(runtime) {}
+    : disk_(disk), machine_(machine), on_fatal_(std::move(on_fatal)), tasks_(runtime) {}
 
 void Committer::start() {
   tasks_.spawn("log", log());

@@ -49,7 +49,6 @@ class Committer {
   awaitable<void> apply_group(Group group);
   void fail(Group& group, const Error& error);
 
-  Runtime& runtime_;
   Disk& disk_;
   const StateMachine& machine_;
   std::function<void(Error)> on_fatal_;

@@ -63,6 +63,8 @@ awaitable<void> Mover::stop() {
 awaitable<void> Mover::rounds() {
   for (;;) {
     co_await round();
+    if (moving_.empty())
+      for (const auto& [node, arcs] : std::exchange(moved_, {})) spdlog::info("handed {} arcs to {}", arcs, node);
     co_await wake_.wait_for(arcs_.runtime(), arcs_.runtime().jitter(hurry_ ? period_ / 4 : period_));
   }
 }
@@ -121,7 +123,8 @@ awaitable<void> Mover::run(ArcPtr arc, wire::Peer to) {
   } done{*this, arc};
   auto result = arc->leads() ? co_await move(arc, to) : co_await finish(arc);
   if (result) {
-    spdlog::info("arc {} moved to {}:{}", arc->number, to.host(), to.port());
+    spdlog::debug("arc {} moved to {}:{}", arc->number, to.host(), to.port());
+    ++moved_[endpoint_of(to).text()];
   } else if (result.code() != Errc::cancelled) {
     spdlog::debug("arc {} did not move to {}:{} yet: {}", arc->number, to.host(), to.port(), result.error().text());
     co_await arcs_.runtime().sleep(arcs_.runtime().jitter(period_));

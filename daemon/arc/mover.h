@@ -47,6 +47,7 @@ class Mover {
   Desired desired_;
   std::map<ArcNumber, std::string> wanted_;  ///< Whom the last round wanted to give an arc to.
   std::set<ArcNumber> moving_;
+  std::map<std::string, int> moved_;  ///< Since the last line in the log.
   bool hurry_ = false;
   Signal wake_;
   TaskGroup tasks_;

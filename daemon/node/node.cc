@@ -65,10 +65,20 @@ awaitable<Result<Node::Identity>> Node::load_identity() {
   co_return identity;
 }
 
-awaitable<Result<void>> Node::save_ring(const Identity& identity) {
+awaitable<Result<void>> Node::save_ring() {
+  wire::RingInfo info;
+  info.set_ring(ring_id_.bytes());
+  info.set_arc_bits(static_cast<std::uint32_t>(map_.bits()));
+  info.set_positions(static_cast<std::uint32_t>(ring_->positions()));
+  for (auto& peer : ring_->known_peers())
+    if (static_cast<std::size_t>(info.peers_size()) < kPeersSavedMax) *info.add_peers() = std::move(peer);
+  auto text = info.SerializeAsString();
+  if (text == saved_ring_) co_return Result<void>();
   Batch batch;
-  batch.put(keys::node("ring"), seal_record(keys::node("ring"), identity.ring->SerializeAsString()));
-  return disk_.commit(std::move(batch), Sync::yes);
+  batch.put(keys::node("ring"), seal_record(keys::node("ring"), text));
+  CO_TRY_VOID(co_await disk_.commit(std::move(batch), Sync::yes));
+  saved_ring_ = std::move(text);
+  co_return Result<void>();
 }
 
 awaitable<Result<void>> Node::start() {
@@ -88,61 +98,57 @@ awaitable<Result<void>> Node::start() {
 }
 
 awaitable<Result<void>> Node::enter_ring(Identity& identity) {
+  auto info = identity.ring.value_or(wire::RingInfo());
   bool known = identity.ring.has_value();
-  wire::RingInfo info = known ? *identity.ring : wire::RingInfo();
   if (known) {
     Uuid::parse(info.ring(), ring_id_);
     map_ = ArcMap(static_cast<int>(info.arc_bits()));
-  } else if (config_.join.empty()) {
-    ring_id_ = new_uuid(runtime_);
-    map_ = ArcMap(config_.arc_bits);
-    info.set_ring(ring_id_.bytes());
-    info.set_arc_bits(static_cast<std::uint32_t>(map_.bits()));
-    info.set_positions(static_cast<std::uint32_t>(config_.positions));
-  } else {
-    CO_TRY(info, co_await Ring::ask(transport_, config_.join));
-    Uuid::parse(info.ring(), ring_id_);
-    map_ = ArcMap(static_cast<int>(info.arc_bits()));
-  }
-  make_layers(static_cast<int>(info.positions()), {info.peers().begin(), info.peers().end()});
-  arcs_->start();
-  CO_TRY_VOID(co_await arcs_->recover());
-
-  std::vector<Endpoint> doors = config_.join;
-  for (const auto& peer : info.peers()) doors.push_back(endpoint_of(peer));
-  if (known) {
     how_started_ = "back in its ring";
-    auto joined = doors.empty() ? Result<void>(Errc::unreachable, "no peer is known") : co_await ring_->join(doors);
-    // Nobody is up yet: be a ring of one until somebody is; separated rings find each other.
-    if (!joined && (joined.code() == Errc::unreachable || joined.code() == Errc::timed_out ||
-                    joined.code() == Errc::unavailable))
-      ring_->create();
-    else if (!joined) co_return joined;
-  } else if (config_.join.empty()) {
-    how_started_ = "a new ring";
-    ring_->create();
-    CO_TRY_VOID(co_await arcs_->create(map_));
-  } else {
-    how_started_ = "joined";
-    CO_TRY_VOID(co_await ring_->join(config_.join));
+    make_ring(info);
+    // What this node holds is served whether or not the ring has formed around it yet: custody is in the logs.
+    make_layers();
+    CO_TRY_VOID(co_await arcs_->recover());
+    if (!config_.join.empty() && co_await ring_->join(config_.join)) co_return Result<void>();
+    co_return co_await ring_->resume();
   }
-  ring_->start();
-  if (known) co_return Result<void>();
-  identity.ring = std::move(info);
-  co_return co_await save_ring(identity);
+  if (config_.join.empty()) {
+    how_started_ = "a new ring";
+    map_ = ArcMap(config_.arc_bits);
+    info.set_ring(new_uuid(runtime_).bytes());
+    info.set_arc_bits(static_cast<std::uint32_t>(config_.arc_bits));
+    info.set_positions(static_cast<std::uint32_t>(config_.positions));
+    make_ring(info);
+    ring_->create();
+    ring_->start();
+  } else {
+    how_started_ = "joined its ring";
+    make_ring(info);
+    CO_TRY_VOID(co_await ring_->join(config_.join));
+    map_ = ArcMap(ring_->arc_bits());
+  }
+  ring_id_ = ring_->uuid();
+  make_layers();
+  if (config_.join.empty()) CO_TRY_VOID(co_await arcs_->create(map_));
+  // Last, so that a start that failed half-way is a new node again next time.
+  co_return co_await save_ring();
 }
 
-void Node::make_layers(int positions, std::vector<wire::Peer> peers) {
-  auto ring = config_.ring;
-  ring.self = self_;
-  ring.ring = ring_id_;
-  ring.arc_bits = map_.bits();
-  ring.positions = positions;
-  ring.peers = std::move(peers);
-  ring.on_change = [this] {
+void Node::make_ring(const wire::RingInfo& info) {
+  auto config = config_.ring;
+  config.self = self_;
+  Uuid::parse(info.ring(), config.ring);
+  if (config.ring != Uuid()) {
+    config.arc_bits = static_cast<int>(info.arc_bits());
+    config.positions = static_cast<int>(info.positions());
+  }
+  config.peers = {info.peers().begin(), info.peers().end()};
+  config.on_change = [this] {
     if (mover_) mover_->nudge();
   };
-  ring_ = std::make_unique<Ring>(runtime_, transport_, std::move(ring));
+  ring_ = std::make_unique<Ring>(runtime_, transport_, std::move(config));
+}
+
+void Node::make_layers() {
   tree_ = std::make_unique<Tree>(map_);
   client_ = std::make_unique<RingClient>(runtime_, transport_, std::vector<Endpoint>{config_.self});
   client_->adopt(ring_id_, map_);
@@ -155,6 +161,14 @@ void Node::make_layers(int positions, std::vector<wire::Peer> peers) {
   trees_ = std::make_unique<TreeService>(runtime_, *arcs_, *client_);
   mover_ = std::make_unique<Mover>(*arcs_, self_, config_.move_period, [this](ArcNumber arc) { return desired(arc); });
   receiver_ = std::make_unique<Receiver>(*arcs_);
+  arcs_->start();
+}
+
+bool Node::is_alone() const {
+  for (const auto& view : ring_->members())
+    for (const auto& successor : view.successors)
+      if (successor.node.bytes() != self_.node()) return false;
+  return true;
 }
 
 /// Blocks of arcs that this node has no part in: a crash came between forgetting an arc and erasing its blocks.
@@ -202,7 +216,7 @@ Result<Reply> Node::leave() {
   Reply reply;
   auto& progress = *reply.header.mutable_leave();
   if (!leaving_) {
-    if (ring_->is_alone())
+    if (is_alone())
       return Error{Errc::not_permitted, "the last node cannot leave: nobody would hold its files. Stop it instead"};
     leaving_ = true;
     spdlog::info("leaving the ring: {} arcs to hand over", arcs_->all().size());
@@ -229,22 +243,10 @@ awaitable<void> Node::leave_when_empty() {
 }
 
 awaitable<void> Node::save_peers() {
-  std::string saved;
   for (;;) {
-    wire::RingInfo info;
-    info.set_ring(ring_id_.bytes());
-    info.set_arc_bits(static_cast<std::uint32_t>(map_.bits()));
-    info.set_positions(static_cast<std::uint32_t>(ring_->position_count()));
-    for (auto& peer : ring_->known_peers())
-      if (static_cast<std::size_t>(info.peers_size()) < kPeersSavedMax) *info.add_peers() = std::move(peer);
-    auto text = info.SerializeAsString();
-    if (text != saved && !left_) {
-      Identity identity;
-      identity.ring = std::move(info);
-      if (auto written = co_await save_ring(identity); !written) spdlog::warn("peers: {}", written.error().text());
-      else saved = std::move(text);
-    }
     co_await runtime_.sleep(kSavePeersEvery);
+    if (left_) co_return;
+    if (auto saved = co_await save_ring(); !saved) spdlog::warn("peers not saved: {}", saved.error().text());
   }
 }
 

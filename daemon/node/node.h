@@ -53,9 +53,12 @@ class Node {
  private:
   struct Identity;
   awaitable<Result<Identity>> load_identity();
-  awaitable<Result<void>> save_ring(const Identity& identity);
+  /// What a restart needs to find its ring again; written only when it has changed.
+  awaitable<Result<void>> save_ring();
   awaitable<Result<void>> enter_ring(Identity& identity);
-  void make_layers(int positions, std::vector<wire::Peer> peers);
+  void make_ring(const wire::RingInfo& info);
+  void make_layers();
+  bool is_alone() const;
   awaitable<Result<void>> sweep_blocks();
 
   awaitable<Reply> handle(Request request);
@@ -81,6 +84,7 @@ class Node {
   Uuid ring_id_;
   ArcMap map_;
   std::string how_started_;
+  std::string saved_ring_;
   std::unique_ptr<BlockStore> blocks_;
   std::unique_ptr<Tree> tree_;
   std::unique_ptr<RingClient> client_;

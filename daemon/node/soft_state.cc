@@ -15,10 +15,9 @@ bool OpenFiles::is_open(ArcNumber arc, std::uint64_t ino, Time now) const {
 void OpenFiles::expire(ArcNumber arc, Time now) {
   auto files = arcs_.find(arc);
   if (files == arcs_.end()) return;
-  std::erase_if(files->second, [now](auto& file) {
-    std::erase_if(file.second, [now](const auto& session) { return session.second + kSessionTtl <= now; });
-    return file.second.empty();
-  });
+  for (auto& [ino, sessions] : files->second)
+    std::erase_if(sessions, [now](const auto& session) { return session.second + kSessionTtl <= now; });
+  std::erase_if(files->second, [](const auto& file) { return file.second.empty(); });
   if (files->second.empty()) arcs_.erase(files);
 }
 

@@ -1,6 +1,7 @@
 # chordfs_library(NAME SOURCES a.cc … DEPENDS lib …): one static library per folder, named after it.
 # chordfs_program(NAME SOURCES … DEPENDS …): a program in build/bin.
-# chordfs_test(NAME SOURCES … DEPENDS … LABEL unit|sim|mount|fuzz): a GoogleTest program, one ctest entry.
+# chordfs_test(NAME SOURCES … DEPENDS … LABEL unit|sim|fuzz …): a GoogleTest program, one ctest entry. The further label
+#   tsan: it has threads, so that the thread sanitizer is worth its time. The target tests_LABEL builds all of a label.
 
 function(chordfs_library name)
   cmake_parse_arguments(arg "" "" "SOURCES;DEPENDS" ${ARGN})
@@ -17,13 +18,19 @@ function(chordfs_program name)
 endfunction()
 
 function(chordfs_test name)
-  cmake_parse_arguments(arg "" "LABEL" "SOURCES;DEPENDS" ${ARGN})
+  cmake_parse_arguments(arg "" "" "SOURCES;DEPENDS;LABEL" ${ARGN})
   add_executable(${name} ${arg_SOURCES})
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
   target_link_libraries(${name} PRIVATE chordfs_options ${arg_DEPENDS} GTest::gtest GTest::gmock GTest::gtest_main)
   chordfs_precompile(${name})
   add_test(NAME ${name} COMMAND ${name})
-  set_tests_properties(${name} PROPERTIES LABELS ${arg_LABEL})
+  set_tests_properties(${name} PROPERTIES LABELS "${arg_LABEL}")
+  foreach(label ${arg_LABEL})
+    if(NOT TARGET tests_${label})
+      add_custom_target(tests_${label})
+    endif()
+    add_dependencies(tests_${label} ${name})
+  endforeach()
 endfunction()
 
 # One precompiled header for all: Asio and protobuf cost seconds per source file otherwise.

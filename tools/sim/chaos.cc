@@ -82,6 +82,11 @@ void Chaos::later(Duration delay, std::move_only_function<void()> action) {
   }));
 }
 
+void Chaos::strike(const Fault& fault) {
+  ++struck_;
+  world_.note(fault.text());
+}
+
 void Chaos::begin(const Fault& fault) {
   switch (fault.kind) {
     case FaultKind::power_loss:
@@ -94,7 +99,7 @@ void Chaos::begin(const Fault& fault) {
       return weather(fault);
     case FaultKind::join:
       if (rules_.join && permitted(fault, nullptr)) {
-        ++struck_;
+        strike(fault);
         rules_.join();
       }
       return;
@@ -124,7 +129,7 @@ void Chaos::strike_host(const Fault& fault) {
   auto* host = victim(fault, fault.kind == FaultKind::pause ? runs_freely : runs);
   if (host == nullptr || !permitted(fault, host)) return;
   if (fault.kind == FaultKind::leave && !rules_.leave) return;
-  ++struck_;
+  strike(fault);
   switch (fault.kind) {
     case FaultKind::crash:
       host->crash();
@@ -159,7 +164,7 @@ void Chaos::restart(SimHost& host) {
 
 void Chaos::lose_all_power(const Fault& fault) {
   if (!permitted(fault, nullptr)) return;
-  ++struck_;
+  strike(fault);
   for (auto* host : victims()) {
     if (!host->alive()) continue;
     power_off(*host);
@@ -175,7 +180,7 @@ void Chaos::partition(const Fault& fault) {
   for (std::size_t i = 0; i < all.size(); ++i)
     if (fault.choice >> i % 64 & 1) group.push_back(all[i]);
   if (group.empty() || group.size() == all.size() || !permitted(fault, nullptr)) return;
-  ++struck_;
+  strike(fault);
   world_.network().partition({group});
   later(fault.lasts, [this] { world_.network().heal_partition(); });
 }
@@ -183,7 +188,7 @@ void Chaos::partition(const Fault& fault) {
 void Chaos::cut(const Fault& fault) {
   auto* host = victim(fault, runs);
   if (host == nullptr || !permitted(fault, host)) return;
-  ++struck_;
+  strike(fault);
   const auto all = victims();
   const bool deaf = fault.choice >> 63;
   for (std::size_t i = 0; i < all.size(); ++i) {
@@ -198,7 +203,7 @@ void Chaos::cut(const Fault& fault) {
 
 void Chaos::weather(const Fault& fault) {
   if (!permitted(fault, nullptr)) return;
-  ++struck_;
+  strike(fault);
   Rng rng(fault.choice);
   auto upto = [&rng](double limit) { return limit * static_cast<double>(rng.below(1001)) / 1000; };
   auto& network = world_.network().options();

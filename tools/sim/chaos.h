@@ -84,6 +84,7 @@ class Chaos {
 
  private:
   void begin(const Fault& fault);
+  void strike(const Fault& fault);
   void later(Duration delay, std::move_only_function<void()> action);
   SimHost* victim(const Fault& fault, bool (*fit)(const SimHost&)) const;
   std::vector<SimHost*> victims() const;

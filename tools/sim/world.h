@@ -11,9 +11,9 @@
 // One step: the next event happens (a timer strikes, a message arrives), everything that becomes ready runs until
 // nothing is, the dead are buried, and the functions given to after_step() look on. Time passes only between steps.
 //
-// Owner: the test; everything that hosts' programs use must outlive it. Thread: one; nothing here may be called from
-// another. Errors: misuse is CHECKed; run() throws what its coroutine throws, or TimedOut.
-// Limits: kEventsPerInstantMax events at one moment, ReadyLoop::kHandlersPerInstantMax handlers in one step,
+// Owner: the test; everything that hosts' programs use must outlive it, so declare the world after it. Thread: one;
+// nothing here may be called from another. Errors: misuse is CHECKed; run() throws what its coroutine throws, or
+// TimedOut. Limits: kEventsPerInstantMax events at one moment, ReadyLoop::kHandlersPerInstantMax handlers in one step,
 // kAfterlifeTimersMax timers for burying one step's dead.
 
 #include <cstdint>

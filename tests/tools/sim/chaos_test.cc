@@ -73,7 +73,7 @@ TEST(Chaos, HostsLiveThroughItAndEveryProgramIsBuried) {
     const auto run = run_chaos(seed);
     EXPECT_GT(run.struck, 20u);
     EXPECT_GT(run.answered, 1000u);
-    EXPECT_GT(run.destroyed, 20u);
+    EXPECT_GT(run.destroyed, 10u);
     EXPECT_EQ(run.destroyed, run.stopped);
   }
 }
@@ -83,8 +83,8 @@ TEST(Chaos, IsDeterministic) {
 }
 
 TEST(Chaos, AsksBeforeItStrikes) {
-  World world(1);
   PingScore score;
+  World world(1);
   for (int i = 0; i < 3; ++i) add_ping_host(world, score).start();
   Chaos chaos(world, {}, plan_chaos({.per_minute = {{FaultKind::crash, 60}}}, 1),
               {.may = [&](const Fault&, SimHost* host) { return host == &world.host(1); }});
@@ -96,10 +96,10 @@ TEST(Chaos, AsksBeforeItStrikes) {
 }
 
 TEST(Chaos, PowerLossStrikesAllAndTellsOfIt) {
-  World world(1);
   PingScore score;
-  for (int i = 0; i < 3; ++i) add_ping_host(world, score).start();
   int told = 0;
+  World world(1);
+  for (int i = 0; i < 3; ++i) add_ping_host(world, score).start();
   Chaos chaos(world, {}, {{.at = 1s, .kind = FaultKind::power_loss, .lasts = 2s}}, {.lost_power = [&](SimHost& host) {
                 ++told;
                 EXPECT_FALSE(host.alive());
@@ -113,10 +113,10 @@ TEST(Chaos, PowerLossStrikesAllAndTellsOfIt) {
 }
 
 TEST(Chaos, JoinsAndLeavesAreTheTests) {
-  World world(1);
   PingScore score;
-  add_ping_host(world, score).start();
   int joins = 0, leaves = 0;
+  World world(1);
+  add_ping_host(world, score).start();
   Chaos chaos(world, {}, {{.at = 1s, .kind = FaultKind::join}, {.at = 2s, .kind = FaultKind::leave}},
               {.join = [&] { ++joins; }, .leave = [&](SimHost&) { ++leaves; }});
   chaos.start();

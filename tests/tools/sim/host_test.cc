@@ -34,8 +34,8 @@ SimHost& add_host(World& world, std::function<void(ScriptedProgram&, Runtime&, T
 }  // namespace
 
 TEST(SimHost, CrashEndsEverythingBeforeTheNextEvent) {
-  World world(1);
   std::string seen;
+  World world(1);
   auto& host = add_host(world, [&](ScriptedProgram& program, Runtime& runtime, Transport&) {
     program.on_run = [&]() -> awaitable<void> {
       runtime.schedule(runtime.now() + 2s, [&] { seen += "timer "; });
@@ -61,11 +61,11 @@ TEST(SimHost, CrashEndsEverythingBeforeTheNextEvent) {
 }
 
 TEST(SimHost, CallsOfTheDeadAreCancelled) {
-  World world(1);
   PingScore score;
+  Errc before = Errc::ok, after = Errc::ok;
+  World world(1);
   auto& server = add_ping_host(world, score);
   server.start();
-  Errc before = Errc::ok, after = Errc::ok;
   auto& host = add_host(world, [&](ScriptedProgram& program, Runtime&, Transport& transport) {
     program.on_run = [&]() -> awaitable<void> {
       co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
@@ -82,9 +82,9 @@ TEST(SimHost, CallsOfTheDeadAreCancelled) {
 }
 
 TEST(SimHost, WaitsThatCannotBeCancelledEndInTheAfterlife) {
-  World world(1);
   int rounds = 0;
   Duration lasted{};
+  World world(1);
   auto& host = add_host(world, [&](ScriptedProgram& program, Runtime& runtime, Transport&) {
     program.on_run = [&]() -> awaitable<void> {
       co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
@@ -101,8 +101,8 @@ TEST(SimHost, WaitsThatCannotBeCancelledEndInTheAfterlife) {
 }
 
 TEST(SimHost, StopIsCalledOnceEvenIfTheHostCrashesMeanwhile) {
-  World world(1);
   int stops = 0;
+  World world(1);
   auto& host = add_host(world, [&](ScriptedProgram& program, Runtime& runtime, Transport&) {
     program.on_stop = [&]() -> awaitable<void> {
       ++stops;
@@ -120,11 +120,11 @@ TEST(SimHost, StopIsCalledOnceEvenIfTheHostCrashesMeanwhile) {
 }
 
 TEST(SimHost, GracefulStopKeepsDoorsOpen) {
-  World world(1);
   PingScore score;
+  Errc farewell = Errc::busy;
+  World world(1);
   auto& server = add_ping_host(world, score);
   server.start();
-  Errc farewell = Errc::busy;
   auto& host = add_host(world, [&](ScriptedProgram& program, Runtime&, Transport& transport) {
     program.on_stop = [&]() -> awaitable<void> {
       farewell = (co_await transport.call(server.endpoint(), ping_request(), 1s)).code();
@@ -137,8 +137,8 @@ TEST(SimHost, GracefulStopKeepsDoorsOpen) {
 }
 
 TEST(SimHost, RestartsInTheSameMoment) {
-  World world(1);
   PingScore score;
+  World world(1);
   auto& client = add_idle_host(world);
   auto& server = add_ping_host(world, score);
   server.start();
@@ -153,8 +153,8 @@ TEST(SimHost, RestartsInTheSameMoment) {
 }
 
 TEST(SimHost, CrashInTheMomentOfItsStart) {
-  World world(1);
   PingScore score;
+  World world(1);
   auto& server = add_ping_host(world, score, {.pause = 1ms, .peers = {{"10.0.0.1", 4100}}});
   server.start();
   server.crash();
@@ -164,9 +164,9 @@ TEST(SimHost, CrashInTheMomentOfItsStart) {
 }
 
 TEST(SimHost, ProgramMayCrashItsOwnHost) {
-  World world(1);
   SimHost* self = nullptr;
   bool went_on = false;
+  World world(1);
   auto& host = add_host(world, [&](ScriptedProgram& program, Runtime& runtime, Transport&) {
     program.on_run = [&]() -> awaitable<void> {
       co_await runtime.sleep(1s);
@@ -183,8 +183,8 @@ TEST(SimHost, ProgramMayCrashItsOwnHost) {
 }
 
 TEST(SimHost, DeathIsToldAtOnce) {
-  World world(1);
   std::string seen;
+  World world(1);
   auto& host = add_host(world, [&](ScriptedProgram& program, Runtime&, Transport&) {
     program.on_destroy = [&] { seen += "destroyed "; };
   });
@@ -200,9 +200,9 @@ TEST(SimHost, DeathIsToldAtOnce) {
 }
 
 TEST(SimHost, PausedHostDoesEverythingLateAndInOrder) {
+  std::string seen;
   World world(1);
   auto& client = add_idle_host(world);
-  std::string seen;
   auto& host = add_host(world, [&](ScriptedProgram& program, Runtime& runtime, Transport& transport) {
     transport.serve([&](Request) -> awaitable<Reply> {
       seen += 'm';
@@ -233,8 +233,8 @@ TEST(SimHost, PausedHostDoesEverythingLateAndInOrder) {
 }
 
 TEST(SimHost, CallToPausedHostTimesOut) {
-  World world(1);
   PingScore score;
+  World world(1);
   auto& client = add_idle_host(world);
   auto& server = add_ping_host(world, score);
   server.start();
@@ -247,8 +247,8 @@ TEST(SimHost, CallToPausedHostTimesOut) {
 }
 
 TEST(SimHost, CrashWhilePausedRefusesWhatWaited) {
-  World world(1);
   PingScore score;
+  World world(1);
   auto& client = add_idle_host(world);
   auto& server = add_ping_host(world, score);
   server.start();

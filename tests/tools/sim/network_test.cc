@@ -15,8 +15,8 @@ struct Network : testing::Test {
     return world.run(client.transport().call(to, ping_request(), timeout)).code();
   }
 
-  World world{1};
   PingScore score;
+  World world{1};
   SimHost& client = add_idle_host(world);
   SimHost& server = add_ping_host(world, score, {.service = 10ms});
 };
@@ -84,6 +84,13 @@ TEST_F(Network, CrashMidCallResets) {
   EXPECT_LT(world.elapsed(), 100ms);
   EXPECT_EQ(score.served, 0u);
   EXPECT_EQ(score.destroyed, 1u);
+}
+
+TEST_F(Network, DeathOfTheCallerCancelsItsCalls) {
+  world.after(5ms, [this] { client.crash(); });
+  EXPECT_EQ(ping(), Errc::cancelled);
+  world.run_for(1s);
+  EXPECT_EQ(score.served, 1u) << "the server does not notice";
 }
 
 TEST_F(Network, CrashMidCallBehindACutIsNoticedOnlyByTheClock) {

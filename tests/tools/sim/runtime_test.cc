@@ -35,9 +35,9 @@ TEST(SimClock, TheEndOfTimeDoesNotOverflow) {
 }
 
 TEST(SimRuntime, EqualTimesFireInOrderOfScheduling) {
+  std::string seen;
   World world(1);
   auto& runtime = add_host_with_rate(world, 0.9).runtime();
-  std::string seen;
   const Time when = runtime.now() + 5ms;
   for (char c : {'a', 'b', 'c'}) runtime.schedule(when, [&seen, c] { seen += c; });
   runtime.schedule(when - 1ms, [&seen] { seen += '0'; });
@@ -115,14 +115,14 @@ TEST(World, RunGivesUpAtItsLimit) {
 }
 
 TEST(World, RunSeesThatNothingCanHappen) {
-  World world(1);
   Signal never;
+  World world(1);
   EXPECT_THROW(world.run(never.wait(), 1s), World::TimedOut);
 }
 
 TEST(World, RunUntilStopsAtTheStepThatSatisfies) {
-  World world(1);
   bool done = false;
+  World world(1);
   world.after(2s, [&] { done = true; });
   world.after(3s, [] { FAIL(); });
   EXPECT_TRUE(world.run_until([&] { return done; }, 10s));
@@ -130,8 +130,8 @@ TEST(World, RunUntilStopsAtTheStepThatSatisfies) {
 }
 
 TEST(World, LooksAfterEveryStep) {
-  World world(1);
   int looks = 0;
+  World world(1);
   world.after_step([&] { ++looks; });
   for (int i = 1; i <= 5; ++i) world.after(Duration(i), [] {});
   world.run_for(1s);

@@ -1,0 +1,130 @@
+#include "fuse/fs/core.h"
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+namespace chordfs::fs {
+
+const wire::Attr* attr_in(const wire::Answer& answer, Ino ino) {
+  const wire::Attr* last = nullptr;
+  for (const auto& attr : answer.attrs())
+    if (attr.ino() == ino) last = &attr;
+  return last;
+}
+
+wire::Transaction transaction_of(const Client& client, Ino ino, wire::Step step) {
+  wire::Transaction transaction;
+  auto& part = *transaction.add_parts();
+  part.set_arc(client.arc_of_ino(ino));
+  *part.add_steps() = std::move(step);
+  return transaction;
+}
+
+std::shared_ptr<InodeState> Core::find_inode(Ino ino) {
+  auto found = inodes.find(ino);
+  return found == inodes.end() ? nullptr : found->second;
+}
+
+// ---- The session ----
+
+awaitable<Result<void>> Core::open_session(std::string name) {
+  name_ = std::move(name);
+  CO_TRY_VOID(co_await client.open_session(name_));
+  ++session;
+  co_return Result<void>();
+}
+
+awaitable<Result<void>> Core::replace_session(std::uint64_t expired) {
+  if (lost_ < expired) {
+    lost_ = expired;
+    for (auto& [ino, state] : inodes) {
+      if (state->unsent.empty()) continue;
+      state->lost_session = expired;
+      state->failed({Errc::io_error, fmt::format("inode {:x}: the session expired, what was not synced is lost", ino)});
+      state->unsent.clear();
+      count_unsent(*state);
+    }
+  }
+  auto turn = co_await replacing_.acquire();
+  if (session != expired) co_return Result<void>();
+  spdlog::warn("the session has expired; opening a new one");
+  CO_TRY_VOID(co_await client.open_session(name_));
+  ++session;
+  co_return Result<void>();
+}
+
+awaitable<Result<wire::Answer>> Core::transact(wire::Transaction transaction, Ino opened) {
+  auto present = session;
+  auto answer = co_await client.transact(transaction, opened);
+  if (answer.code() != Errc::session_closed) co_return answer;
+  CO_TRY_VOID(co_await replace_session(present));
+  co_return co_await client.transact(std::move(transaction), opened);
+}
+
+awaitable<Result<wire::Answer>> Core::transact_data(wire::Transaction transaction) {
+  auto present = session;
+  auto answer = co_await client.transact(std::move(transaction));
+  if (answer.code() != Errc::session_closed) co_return answer;
+  CO_TRY_VOID(co_await replace_session(present));
+  co_return answer;
+}
+
+awaitable<Result<wire::Answer>> Core::transact_step(wire::Step step, Ino ino) {
+  co_return co_await transact(transaction_of(client, ino, std::move(step)));
+}
+
+// ---- Questions ----
+
+awaitable<Result<wire::QueryAnswer>> Core::ask(Ino ino, wire::Query query) {
+  co_return co_await client.query(client.arc_of_ino(ino), std::move(query));
+}
+
+awaitable<Result<wire::QueryAnswer>> Core::get_inode(Ino ino, GetInode how) {
+  wire::Query query;
+  auto& get = *query.mutable_get_inode();
+  get.set_ino(ino);
+  get.set_open(how == GetInode::opens);
+  get.set_with_xattrs(how == GetInode::with_xattrs);
+  CO_TRY(auto answer, co_await ask(ino, std::move(query)));
+  saw(answer.inode().attr());
+  co_return answer;
+}
+
+awaitable<Result<wire::Attr>> Core::get_attr(Ino ino) {
+  CO_TRY(auto answer, co_await get_inode(ino, GetInode::plain));
+  co_return answer.inode().attr();
+}
+
+// ---- What was learnt ----
+
+void Core::saw(const wire::Attr& attr) {
+  if (attr.type() == wire::FILE_DIRECTORY) directories.put(attr.ino(), {attr.mode(), attr.gid()});
+  if (auto state = find_inode(attr.ino())) state->saw(attr);
+}
+
+void Core::changed(const wire::Attr& attr) {
+  saw(attr);
+  if (auto state = find_inode(attr.ino())) {
+    if (state->cached_version + 1 == attr.version()) state->cached_version = attr.version();
+  } else if (auto* version = closed_versions.find(attr.ino())) {
+    if (*version + 1 == attr.version()) *version = attr.version();
+  }
+}
+
+void Core::changed(const wire::Answer& answer) {
+  for (const auto& attr : answer.attrs()) changed(attr);
+}
+
+wire::Attr Core::shown(const wire::Attr& attr) {
+  auto state = find_inode(attr.ino());
+  return state ? state->shown(attr) : attr;
+}
+
+void Core::count_unsent(InodeState& state) {
+  auto bytes = state.unsent.bytes();
+  unsent_bytes += bytes;
+  unsent_bytes -= std::exchange(state.unsent_counted, bytes);
+  unsent_changed.notify_all();
+}
+
+}  // namespace chordfs::fs

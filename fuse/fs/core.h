@@ -1,0 +1,87 @@
+#pragma once
+// Core: what all parts of one FileSystem share: the client, the session, the table of open inodes, planning hints, the
+// account of unsent bytes, background work.
+//
+// Owner: FileSystem. Thread: the Runtime's. Lives as long as any operation is under way.
+// Sessions: when the client's has expired, a new one is opened at once, so that other work goes on; inodes that had
+// unsent data then have lost it, and every handle that was open on them fails from there on (the design's fence).
+
+#include <map>
+#include <memory>
+#include <string>
+
+#include "fuse/fs/inode_state.h"
+#include "fuse/fs/lru.h"
+#include "fuse/fs/names.h"
+#include "proto/base/task.h"
+
+namespace chordfs::fs {
+
+/// How often a change is planned anew because what it was planned from is no longer so.
+inline constexpr int kPlansMax = 8;
+inline constexpr std::size_t kVersionsMax = 65536;
+inline constexpr std::size_t kDirectoriesMax = 16384;
+
+/// What new objects take from the directory that they are made in.
+struct DirectoryTraits {
+  std::uint32_t mode = 0;
+  std::uint32_t gid = 0;
+};
+
+enum class GetInode { plain, opens, with_xattrs };
+
+class Core {
+ public:
+  explicit Core(Client& ring_client) : client(ring_client), tasks(ring_client.runtime()) {}
+  Core(const Core&) = delete;
+
+  Client& client;
+  TaskGroup tasks;
+  std::map<Ino, std::shared_ptr<InodeState>> inodes;  ///< Those with a handle.
+  Names names;
+  Lru<Ino, DirectoryTraits> directories{kDirectoriesMax};
+  Lru<Ino, std::uint64_t> closed_versions{kVersionsMax};  ///< cached_version of inodes that are no longer open.
+  std::uint64_t session = 0;                              ///< Counts the sessions of this mount.
+  std::uint64_t unsent_bytes = 0;
+  Signal unsent_changed;
+
+  Runtime& runtime() { return client.runtime(); }
+  std::shared_ptr<InodeState> find_inode(Ino ino);
+
+  awaitable<Result<void>> open_session(std::string name);
+  /// A change by this mount: as Client::transact, and in a new session if the present one has expired.
+  awaitable<Result<wire::Answer>> transact(wire::Transaction transaction, Ino opened = 0);
+  /// The same for data: never in another session than the one it was written in.
+  awaitable<Result<wire::Answer>> transact_data(wire::Transaction transaction);
+  /// One step on one inode.
+  awaitable<Result<wire::Answer>> transact_step(wire::Step step, Ino ino);
+
+  /// A question about this inode, or about a directory's entries, at its arc.
+  awaitable<Result<wire::QueryAnswer>> ask(Ino ino, wire::Query query);
+  awaitable<Result<wire::QueryAnswer>> get_inode(Ino ino, GetInode how);
+  awaitable<Result<wire::Attr>> get_attr(Ino ino);
+
+  void saw(const wire::Attr& attr);
+  /// Attributes after a change of our own: it does not make the kernel's pages wrong.
+  void changed(const wire::Attr& attr);
+  void changed(const wire::Answer& answer);
+  wire::Attr shown(const wire::Attr& attr);
+
+  /// Call after every change of the inode's unsent bytes.
+  void count_unsent(InodeState& state);
+
+ private:
+  /// `expired`: the value of `session` when the call that failed was begun.
+  awaitable<Result<void>> replace_session(std::uint64_t expired);
+
+  std::string name_;
+  Semaphore replacing_{1};
+  std::uint64_t lost_ = 0;  ///< The last session whose unsent data has been given up.
+};
+
+/// The attributes of this inode in an answer, if they are there.
+const wire::Attr* attr_in(const wire::Answer& answer, Ino ino);
+/// A transaction of one step on this inode.
+wire::Transaction transaction_of(const Client& client, Ino ino, wire::Step step);
+
+}  // namespace chordfs::fs

@@ -1,0 +1,135 @@
+#include "fuse/fs/files.h"
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+namespace chordfs::fs {
+
+namespace {
+/// What came along with an open, if it is the whole map of the file.
+void remember_contents(InodeState& inode, wire::QueryAnswer answer) {
+  if (inode.attr.type() != wire::FILE_REGULAR || !answer.end()) return;
+  auto piece = std::make_shared<MapPiece>();
+  add_to(*piece, std::move(answer));
+  auto reached = piece->extents.empty() ? 0 : piece->extents.back().offset() + piece->extents.back().length();
+  if (piece->record || (reached >= inode.attr.size() && reached <= kMapPieceBytes))
+    inode.map.remember(0, std::move(piece));
+}
+}  // namespace
+
+Result<std::shared_ptr<OpenFile>> Files::find(Handle handle) const {
+  auto found = handles_.find(handle);
+  if (found == handles_.end()) return Error{Errc::bad_handle, fmt::format("handle {} is not open", handle)};
+  return found->second;
+}
+
+std::shared_ptr<InodeState> Files::acquire(Ino ino) {
+  auto& state = core_.inodes[ino];
+  if (!state) {
+    state = std::make_shared<InodeState>(ino);
+    if (auto* version = core_.closed_versions.find(ino)) state->cached_version = *version;
+  }
+  ++state->handles;
+  return state;
+}
+
+void Files::let_go(const std::shared_ptr<InodeState>& inode) {
+  if (--inode->handles > 0) return;
+  // What could not be stored by now has been reported by flush, and nobody is left who could try again.
+  inode->unsent.clear();
+  core_.count_unsent(*inode);
+  if (inode->cached_version > 0) core_.closed_versions.put(inode->ino, inode->cached_version);
+  core_.inodes.erase(inode->ino);
+}
+
+Handle Files::add(std::shared_ptr<InodeState> inode) {
+  auto file = std::make_shared<OpenFile>();
+  file->session = core_.session;
+  file->errors_seen = inode->errors;
+  file->inode = std::move(inode);
+  core_.client.opened(file->inode->ino);
+  handles_.emplace(next_handle_, std::move(file));
+  return next_handle_++;
+}
+
+// ---- Opening ----
+
+awaitable<Result<Opened>> Files::create(Place place, NewObject object, Caller caller) {
+  CO_TRY(auto attr, co_await names_.make(std::move(place), std::move(object), caller, Namespace::Make::opens));
+  auto inode = acquire(attr.ino());
+  inode->saw(attr);
+  inode->cached_version = attr.version();
+  co_return Opened{add(std::move(inode)), attr, false};
+}
+
+awaitable<Result<Opened>> Files::open(Ino ino, bool truncate) {
+  CO_TRY(auto answer, co_await core_.get_inode(ino, GetInode::opens));
+  const auto attr = answer.inode().attr();
+  if (attr.type() == wire::FILE_DIRECTORY) co_return Error{Errc::is_directory, fmt::format("inode {:x}", ino)};
+  auto inode = acquire(ino);
+  inode->saw(attr);
+  if (inode->attr.version() == attr.version()) remember_contents(*inode, std::move(answer));
+  bool unchanged = inode->cached_version == attr.version();
+  inode->cached_version = attr.version();
+  inode->absent_xattrs.clear();
+  Opened opened{add(inode), inode->shown(attr), unchanged};
+  if (!truncate) co_return opened;
+  // Also an empty file: O_TRUNC changes its times (`: > stamp`).
+  SetAttributes set;
+  set.size = 0;
+  auto empty = co_await attributes_.set(ino, set);
+  if (empty) {
+    opened.attr = *empty;
+    opened.unchanged = false;
+    co_return opened;
+  }
+  co_await release(opened.handle);
+  co_return empty.error();
+}
+
+// ---- Working with a handle ----
+
+awaitable<Result<Bytes>> Files::read(Handle handle, std::uint64_t offset, std::size_t size) {
+  CO_TRY(auto file, find(handle));
+  CO_TRY_VOID(file->usable());
+  co_return co_await reader_.read(std::move(file), offset, size);
+}
+
+awaitable<Result<void>> Files::write(Handle handle, std::uint64_t offset, Bytes bytes) {
+  CO_TRY(auto file, find(handle));
+  CO_TRY_VOID(file->usable());
+  co_return co_await writes_.write(std::move(file), offset, std::move(bytes));
+}
+
+awaitable<Result<void>> Files::flush(Handle handle) {
+  CO_TRY(auto file, find(handle));
+  CO_TRY_VOID(file->usable());
+  auto done = co_await writes_.commit(file->inode);
+  CO_TRY_VOID(file->usable());
+  if (done) co_return file->take_error();
+  file->errors_seen = file->inode->errors;
+  co_return done;
+}
+
+// ---- Closing ----
+
+awaitable<void> Files::release(Handle handle) {
+  auto found = handles_.find(handle);
+  if (found == handles_.end()) co_return;
+  auto inode = found->second->inode;
+  handles_.erase(found);
+  // An unlinked file that nobody else has open: its last bytes are not worth sending.
+  bool needless = inode->handles == 1 && inode->attr.version() > 0 && inode->attr.nlink() == 0;
+  if (!needless) {
+    auto done = co_await writes_.commit(inode);
+    if (!done) spdlog::warn("inode {:x} is closed with unsaved data: {}", inode->ino, done.error().text());
+  }
+  core_.client.released(inode->ino);
+  let_go(inode);
+}
+
+awaitable<void> Files::close_all() {
+  while (!handles_.empty()) co_await release(handles_.begin()->first);
+}
+
+}  // namespace chordfs::fs

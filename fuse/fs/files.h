@@ -1,0 +1,45 @@
+#pragma once
+// Files: handles. Opens and creates them, keeps the inode states they share, and lets go of both.
+// Owner: FileSystem. Thread: the Runtime's. Errors: bad_handle for one that is not, or no longer, open.
+
+#include <map>
+#include <memory>
+
+#include "fuse/fs/namespace.h"
+#include "fuse/fs/open_file.h"
+#include "fuse/fs/reader.h"
+#include "fuse/fs/write_behind.h"
+
+namespace chordfs::fs {
+
+class Files {
+ public:
+  Files(Core& core, Attributes& attributes, Namespace& names, WriteBehind& writes, Reader& reader)
+      : core_(core), attributes_(attributes), names_(names), writes_(writes), reader_(reader) {}
+
+  awaitable<Result<Opened>> create(Place place, NewObject object, Caller caller);
+  awaitable<Result<Opened>> open(Ino ino, bool truncate);
+  awaitable<Result<Bytes>> read(Handle handle, std::uint64_t offset, std::size_t size);
+  awaitable<Result<void>> write(Handle handle, std::uint64_t offset, Bytes bytes);
+  awaitable<Result<void>> flush(Handle handle);
+  awaitable<void> release(Handle handle);
+  /// Commits what is unsent and closes every handle.
+  awaitable<void> close_all();
+
+ private:
+  Result<std::shared_ptr<OpenFile>> find(Handle handle) const;
+  std::shared_ptr<InodeState> acquire(Ino ino);
+  /// One holder of the state less; the last one takes it from the table.
+  void let_go(const std::shared_ptr<InodeState>& inode);
+  Handle add(std::shared_ptr<InodeState> inode);
+
+  Core& core_;
+  Attributes& attributes_;
+  Namespace& names_;
+  WriteBehind& writes_;
+  Reader& reader_;
+  std::map<Handle, std::shared_ptr<OpenFile>> handles_;
+  Handle next_handle_ = 1;
+};
+
+}  // namespace chordfs::fs

@@ -1,0 +1,124 @@
+#include "fuse/fs/filesystem.h"
+
+#include "fuse/fs/attributes.h"
+#include "fuse/fs/files.h"
+#include "fuse/fs/namespace.h"
+#include "fuse/fs/reader.h"
+#include "fuse/fs/write_behind.h"
+#include "fuse/fs/xattrs.h"
+
+namespace chordfs {
+
+class FileSystem::Impl {
+ public:
+  explicit Impl(Client& client) : core(client) {}
+
+  fs::Core core;
+  fs::WriteBehind writes{core};
+  fs::Reader reader{core};
+  fs::Attributes attributes{core, writes};
+  fs::Namespace names{core, attributes};
+  fs::Files files{core, attributes, names, writes, reader};
+  fs::Xattrs xattrs{core};
+};
+
+FileSystem::FileSystem(Client& client) : impl_(std::make_unique<Impl>(client)) {}
+FileSystem::~FileSystem() = default;
+
+Client& FileSystem::client() {
+  return impl_->core.client;
+}
+
+awaitable<Result<void>> FileSystem::start(std::string name) {
+  CO_TRY_VOID(co_await impl_->core.open_session(std::move(name)));
+  impl_->writes.start();
+  co_return Result<void>();
+}
+
+awaitable<void> FileSystem::stop() {
+  co_await impl_->files.close_all();
+  impl_->core.tasks.stop();
+  co_await impl_->core.tasks.join();
+  co_await impl_->core.client.close_session();
+}
+
+// ---- Names ----
+
+awaitable<Result<wire::Attr>> FileSystem::lookup(Ino dir, std::string name) {
+  return impl_->attributes.lookup({dir, std::move(name)});
+}
+awaitable<Result<wire::Attr>> FileSystem::make(Ino dir, std::string name, NewObject object, Caller caller) {
+  return impl_->names.make({dir, std::move(name)}, std::move(object), caller, fs::Namespace::Make::closed);
+}
+awaitable<Result<Opened>> FileSystem::create(Ino dir, std::string name, NewObject object, Caller caller) {
+  return impl_->files.create({dir, std::move(name)}, std::move(object), caller);
+}
+awaitable<Result<wire::Attr>> FileSystem::link(Ino ino, Ino dir, std::string name) {
+  return impl_->names.link(ino, {dir, std::move(name)});
+}
+awaitable<Result<void>> FileSystem::unlink(Ino dir, std::string name) {
+  return impl_->names.unlink({dir, std::move(name)});
+}
+awaitable<Result<void>> FileSystem::remove_directory(Ino dir, std::string name) {
+  return impl_->names.remove_directory({dir, std::move(name)});
+}
+awaitable<Result<void>> FileSystem::rename(Ino dir, std::string name, Ino to_dir, std::string to_name, Rename how) {
+  return impl_->names.rename({{dir, std::move(name)}, {to_dir, std::move(to_name)}, how});
+}
+
+// ---- Attributes ----
+
+awaitable<Result<wire::Attr>> FileSystem::get_attributes(Ino ino) {
+  return impl_->attributes.get(ino);
+}
+awaitable<Result<wire::Attr>> FileSystem::set_attributes(Ino ino, SetAttributes set) {
+  return impl_->attributes.set(ino, set);
+}
+awaitable<Result<std::string>> FileSystem::read_link(Ino ino) {
+  return impl_->attributes.read_link(ino);
+}
+awaitable<Result<std::vector<DirectoryEntry>>> FileSystem::read_directory(Ino dir, std::uint64_t cookie,
+                                                                          std::size_t entries_max, bool plus) {
+  return impl_->attributes.read_directory(dir, cookie, entries_max, plus);
+}
+awaitable<Result<Usage>> FileSystem::usage() {
+  return impl_->attributes.usage();
+}
+
+// ---- Files ----
+
+awaitable<Result<Opened>> FileSystem::open(Ino ino, bool truncate) {
+  return impl_->files.open(ino, truncate);
+}
+awaitable<Result<Bytes>> FileSystem::read(Handle handle, std::uint64_t offset, std::size_t size) {
+  return impl_->files.read(handle, offset, size);
+}
+awaitable<Result<void>> FileSystem::write(Handle handle, std::uint64_t offset, Bytes bytes) {
+  return impl_->files.write(handle, offset, std::move(bytes));
+}
+awaitable<Result<void>> FileSystem::flush(Handle handle) {
+  return impl_->files.flush(handle);
+}
+awaitable<Result<void>> FileSystem::sync(Handle handle) {
+  return impl_->files.flush(handle);
+}
+awaitable<void> FileSystem::release(Handle handle) {
+  return impl_->files.release(handle);
+}
+
+// ---- Extended attributes ----
+
+awaitable<Result<std::string>> FileSystem::get_xattr(Ino ino, std::string name) {
+  return impl_->xattrs.get(ino, std::move(name));
+}
+awaitable<Result<std::vector<std::string>>> FileSystem::list_xattrs(Ino ino) {
+  return impl_->xattrs.list(ino);
+}
+awaitable<Result<void>> FileSystem::set_xattr(Ino ino, std::string name, std::string value, SetXattr how) {
+  return impl_->xattrs.set(ino, std::move(name), std::move(value), how);
+}
+awaitable<Result<void>> FileSystem::remove_xattr(Ino ino, std::string name) {
+  return impl_->xattrs.remove(ino, std::move(name));
+}
+
+}  // namespace chordfs

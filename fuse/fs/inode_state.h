@@ -1,0 +1,83 @@
+#pragma once
+// InodeState: what this mount knows and holds of one open inode, shared by all its handles.
+// Owner: Core's table while a handle is open, and whoever works with it (shared_ptr). Thread: the Runtime's.
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "fuse/fs/filesystem.h"
+#include "fuse/fs/unsent.h"
+#include "proto/base/task.h"
+
+namespace chordfs::fs {
+
+/// Extents are asked for, and remembered, in pieces of this many bytes of the file.
+inline constexpr std::uint64_t kMapPieceBytes = std::uint64_t{64} << 20;
+inline constexpr std::size_t kMapPiecesMax = 64;
+
+/// Where the contents are.
+enum class Layout { unknown, in_record, in_blocks };
+
+/// A part of a file's map, or its contents, at one version.
+struct MapPiece {
+  std::shared_ptr<const std::string> record;  ///< in_record: the contents from byte 0; then there are no extents.
+  std::vector<wire::Extent> extents;          ///< By offset, not overlapping.
+  std::map<std::string, std::uint64_t> used;  ///< How many bytes of each block the extents name.
+};
+
+/// What is known of a file's contents at its present version.
+struct FileMap {
+  Layout layout = Layout::unknown;
+  std::shared_ptr<const std::string> record;  ///< Null: not known.
+  std::map<std::uint64_t, std::shared_ptr<const MapPiece>> pieces;
+
+  void forget();
+  void remember(std::uint64_t index, std::shared_ptr<const MapPiece> piece);
+};
+
+/// Adds what an answer (to ReadMap, or to GetInode with the contents along) tells of the map.
+void add_to(MapPiece& piece, wire::QueryAnswer answer);
+
+struct InodeState {
+  explicit InodeState(Ino number) : ino(number) {}
+
+  const Ino ino;
+  int handles = 0;
+
+  wire::Attr attr;  ///< The newest seen; version 0: none yet.
+  /// The version that the kernel's cached pages are right for: that of the last open, and own changes since then.
+  std::uint64_t cached_version = 0;
+  FileMap map;
+  Semaphore reading_map{1};
+  std::set<std::string> absent_xattrs;  ///< Asked for and not there, since the inode was opened.
+
+  Unsent unsent;
+  std::uint64_t unsent_counted = 0;  ///< As Core has it in its sum.
+  Time unsent_since{};
+  std::int64_t written_at = 0;  ///< Wall clock of the last write.
+  Semaphore committing{1};
+  Signal stored;               ///< An upload of this inode has ended.
+  bool in_background = false;  ///< A background commit is under way.
+  Time retry_at{};             ///< Not before this, after a failure.
+
+  std::optional<Error> error;      ///< The last failure behind a program's back.
+  std::uint64_t errors = 0;        ///< How many there were.
+  bool data_lost = false;          ///< A failure that no later success makes good.
+  std::uint64_t lost_session = 0;  ///< Handles of this session and earlier ones had unsent data when it was lost.
+
+  /// Attributes from an arc. Another version than the one known: the map is forgotten.
+  void saw(const wire::Attr& seen);
+  /// Attributes with what is not committed yet: what a program must see.
+  wire::Attr shown(wire::Attr seen) const;
+  std::uint64_t shown_size() const { return std::max(attr.size(), unsent.end()); }
+  void failed(Error why);
+  /// The arc says that our idea of the layout is wrong.
+  void forget_layout();
+};
+
+}  // namespace chordfs::fs

@@ -1,0 +1,144 @@
+#include "fuse/fs/write_behind.h"
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+namespace chordfs::fs {
+
+// ---- Writing ----
+
+awaitable<Result<void>> WriteBehind::write(std::shared_ptr<OpenFile> file, std::uint64_t offset, Bytes bytes) {
+  if (offset > kFileBytesMax || bytes.size() > kFileBytesMax - offset)
+    co_return Error{Errc::file_too_large, "a write beyond 2^63 bytes"};
+  CO_TRY_VOID(file->take_error());
+  for (std::size_t done = 0; done < bytes.size(); done += kWriteBlockBytes) {
+    CO_TRY_VOID(co_await wait_for_room());
+    CO_TRY_VOID(file->usable());
+    take(file->inode, offset + done, bytes.slice(done, kWriteBlockBytes));
+  }
+  co_return Result<void>();
+}
+
+bool WriteBehind::full() const {
+  return core_.unsent_bytes >= kDirtyBytesMax || under_way_ >= kBlocksQueuedMax;
+}
+
+awaitable<Result<void>> WriteBehind::wait_for_room() {
+  auto least = core_.unsent_bytes;
+  auto until = core_.runtime().now() + kRoomWaitMax;
+  while (full()) {
+    auto now = core_.runtime().now();
+    if (now >= until) co_return Error{Errc::io_error, fmt::format("{} bytes wait to be stored in vain", least)};
+    hurry_.notify_all();
+    co_await core_.unsent_changed.wait_for(core_.runtime(), until - now);
+    if (core_.unsent_bytes >= least) continue;
+    least = core_.unsent_bytes;
+    until = core_.runtime().now() + kRoomWaitMax;
+  }
+  co_return Result<void>();
+}
+
+void WriteBehind::take(const std::shared_ptr<InodeState>& inode, std::uint64_t offset, Bytes bytes) {
+  if (inode->unsent.empty()) inode->unsent_since = core_.runtime().now();
+  inode->written_at = core_.runtime().wall_now();
+  inode->unsent.write(offset, bytes.view());
+  for (const auto& upload : inode->unsent.seal_full()) store(inode, upload);
+  core_.count_unsent(*inode);
+  unsent_.notify_all();
+  if (inode->unsent.bytes() >= kCommitBytes) commit_later(inode);
+}
+
+// ---- Blocks ----
+
+void WriteBehind::store(const std::shared_ptr<InodeState>& inode, const std::shared_ptr<Upload>& upload) {
+  if (upload->state != Upload::State::kept) return;
+  if (upload->block.empty()) {
+    upload->block = core_.client.new_block();
+    upload->crc = crc32c(upload->contents.view());
+  }
+  if (core_.tasks.stopping()) return;
+  upload->state = Upload::State::storing;
+  upload->error.reset();
+  ++under_way_;
+  core_.tasks.spawn("store a block", store_block(inode, upload));
+}
+
+awaitable<void> WriteBehind::store_block(std::shared_ptr<InodeState> inode, std::shared_ptr<Upload> upload) {
+  // Whoever waits for the upload must hear of its end, also if that is our cancellation.
+  struct End {
+    WriteBehind& self;
+    std::shared_ptr<InodeState> inode;
+    std::shared_ptr<Upload> upload;
+    ~End() {
+      --self.under_way_;
+      self.core_.unsent_changed.notify_all();
+      if (upload->state == Upload::State::storing) {
+        upload->state = Upload::State::kept;
+        if (!upload->error) upload->error = Error{Errc::cancelled, "the mount is stopping"};
+      }
+      inode->stored.notify_all();
+    }
+  } end{*this, inode, upload};
+  auto place = co_await places_.acquire();
+  // Written over meanwhile: only this task still has it, once as its argument and once in `end`.
+  if (upload.use_count() == 2) co_return;
+  auto done = co_await core_.client.put_block(upload->block, upload->contents);
+  if (done) {
+    upload->state = Upload::State::stored;
+    co_return;
+  }
+  upload->error = done.error();
+  inode->failed(done.error());
+}
+
+awaitable<Result<void>> WriteBehind::stored(std::shared_ptr<InodeState> inode,
+                                            std::vector<std::shared_ptr<Upload>> uploads) {
+  for (const auto& upload : uploads) store(inode, upload);
+  for (const auto& upload : uploads) {
+    while (upload->state == Upload::State::storing) co_await inode->stored.wait();
+    if (upload->state == Upload::State::kept)
+      co_return upload->error.value_or(Error{Errc::cancelled, "the mount is stopping"});
+  }
+  co_return Result<void>();
+}
+
+// ---- In the background ----
+
+void WriteBehind::start() {
+  core_.tasks.spawn("write behind", run());
+}
+
+awaitable<void> WriteBehind::run() {
+  for (;;) {
+    if (core_.unsent_bytes == 0) {
+      co_await unsent_.wait();
+      continue;
+    }
+    bool hurry = co_await hurry_.wait_for(core_.runtime(), kCommitAge / 2);
+    commit_due(hurry);
+  }
+}
+
+void WriteBehind::commit_due(bool hurry) {
+  auto now = core_.runtime().now();
+  for (const auto& [ino, inode] : core_.inodes) {
+    if (inode->unsent.empty() || now < inode->retry_at) continue;
+    if (hurry || now - inode->unsent_since >= kCommitAge) commit_later(inode);
+  }
+}
+
+void WriteBehind::commit_later(const std::shared_ptr<InodeState>& inode) {
+  if (inode->in_background || core_.runtime().now() < inode->retry_at) return;
+  inode->in_background = true;
+  core_.tasks.spawn("commit", commit_in_background(inode));
+}
+
+awaitable<void> WriteBehind::commit_in_background(std::shared_ptr<InodeState> inode) {
+  auto done = co_await commit(inode);
+  inode->in_background = false;
+  if (done) co_return;
+  spdlog::warn("inode {:x}: what was written could not be committed: {}", inode->ino, done.error().text());
+  inode->retry_at = core_.runtime().now() + kRetryAfter;
+}
+
+}  // namespace chordfs::fs

@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# Five nodes; all of /usr/include in by cp -a and compared; tar out and in; everything after a fresh mount.
+# shellcheck source=tests/mount/lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+tree=${CHORDFS_TEST_TREE:-/usr/include}
+[ -d "$tree" ] || fail "there is no $tree: install the build dependencies"
+start_ring a b c d e
+mount_ring m b
+ring=$(at m)
+step "five nodes, mounted"
+
+cp -a "$tree" "$ring/tree"
+step "cp -a: $(find "$tree" | wc -l) objects, $(du -sm "$tree" | cut -f 1) MiB"
+remount_ring m d
+same_tree "$tree" "$ring/tree"
+step "diff -r, mode, owner, mtime, links, sizes: the same, through another node"
+
+part=$tree/c++
+[ -d "$part" ] || part=$(find "$tree" -mindepth 1 -maxdepth 1 -type d | sort | head -1)
+tar -C "$part" -cf "$work/native.tar" --sort=name .
+tar -C "$ring/tree/$(basename "$part")" -cf "$work/ring.tar" --sort=name .
+cmp "$work/native.tar" "$work/ring.tar" || fail "tar of the same tree differs"
+mkdir "$ring/untarred"
+tar -C "$ring/untarred" -xpf "$work/native.tar"
+remount_ring m a
+same_tree "$part" "$ring/untarred"
+step "tar out: byte for byte as from the disk; in: the same tree"
+
+rm -rf "$ring/untarred"
+[ "$(ls "$ring")" = tree ] || fail "rm -rf left something: $(ls "$ring")"
+step "rm -rf"
+finish
