@@ -1,0 +1,135 @@
+// Operations that meet in the middle: writes during commits, reads during both, sizes that change under them.
+#include "tests/fuse/fs/delayed_client.h"
+#include "tests/fuse/fs/mounts.h"
+
+namespace chordfs {
+
+namespace {
+constexpr std::uint64_t kStripe = 700;
+constexpr std::uint64_t kPrograms = 4;
+
+class Concurrent : public ::testing::TestWithParam<std::uint64_t> {
+ protected:
+  World world{GetParam()};
+  LocalRing ring;
+  LocalClient local{world.runtime(), ring};
+  DelayedClient client{local, 300ms};
+  FileSystem files{client};
+  std::function<Result<void>(std::string_view)> sometimes = [this](std::string_view call) -> Result<void> {
+    if (call != "put_block" && call != "transact") return {};
+    if (world.rng().below(10) != 0) return {};
+    return Error{call == "put_block" ? Errc::timed_out : Errc::unavailable, "injected"};
+  };
+
+  Ino make(std::string name) {
+    auto made = world.run(files.make(kRootIno, std::move(name), {}, {}));
+    return made ? made->ino() : 0;
+  }
+};
+
+struct Program {
+  FileSystem& files;
+  Runtime& runtime;
+  Ino ino;
+  std::uint64_t index;
+  std::uint64_t stripes;
+  Rng rng;
+  std::map<std::uint64_t, std::string> written = {};  ///< By stripe: what this program wrote there last.
+
+  std::uint64_t offset(std::uint64_t stripe) const { return (stripe * kPrograms + index) * kStripe; }
+};
+
+awaitable<void> write_some(std::shared_ptr<Program> me, Handle handle) {
+  auto stripe = me->rng.below(me->stripes);
+  auto bytes = pattern(kStripe, me->rng.next());
+  auto done = co_await me->files.write(handle, me->offset(stripe), Bytes::copy(bytes));
+  if (done) me->written[stripe] = bytes;
+  // Reported once, and nothing was taken: the next write will do.
+  else
+    EXPECT_TRUE(done.code() == Errc::timed_out || done.code() == Errc::unavailable) << done.error().text();
+}
+
+awaitable<void> read_some(std::shared_ptr<Program> me, Handle handle) {
+  if (me->written.empty()) co_return;
+  auto at = std::next(me->written.begin(), static_cast<std::ptrdiff_t>(me->rng.below(me->written.size())));
+  auto stripe = at->first;
+  auto expected = at->second;
+  auto bytes = co_await me->files.read(handle, me->offset(stripe), kStripe);
+  EXPECT_TRUE(bytes) << bytes.error().text();
+  if (bytes) EXPECT_TRUE(bytes->view() == expected) << "program " << me->index << " stripe " << stripe;
+}
+
+/// Writes only its own stripes, and must always read there what it wrote last.
+awaitable<void> run_program(std::shared_ptr<Program> me) {
+  auto opened = co_await me->files.open(me->ino, false);
+  EXPECT_TRUE(opened) << opened.error().text();
+  if (!opened) co_return;
+  for (int step = 0; step < 150; ++step) {
+    auto what = me->rng.below(10);
+    if (what < 5)
+      co_await write_some(me, opened->handle);
+    else if (what < 8)
+      co_await read_some(me, opened->handle);
+    else if (what < 9)
+      std::ignore = co_await me->files.flush(opened->handle);
+    else
+      co_await me->runtime.sleep(Duration(me->rng.below(1'000'000'000)));
+  }
+  for (int attempt = 0; attempt < 100; ++attempt)
+    if (co_await me->files.flush(opened->handle)) break;
+  co_await me->files.release(opened->handle);
+}
+
+TEST_P(Concurrent, EachProgramReadsWhatItWrote) {
+  ASSERT_TRUE(world.run(files.start("a")));
+  for (std::uint64_t stripes : {1, 40, 3000}) {
+    auto ino = make("f" + std::to_string(stripes));
+    ring.fault = sometimes;
+    TaskGroup tasks(world.runtime());
+    std::vector<std::shared_ptr<Program>> programs;
+    for (std::uint64_t i = 0; i < kPrograms; ++i) {
+      programs.push_back(std::make_shared<Program>(files, world.runtime(), ino, i, stripes, Rng(GetParam() * 10 + i)));
+      tasks.spawn("program", run_program(programs.back()));
+    }
+    world.run(tasks.join());
+    ring.fault = nullptr;
+
+    auto opened = world.run(files.open(ino, false));
+    ASSERT_TRUE(opened);
+    for (const auto& program : programs)
+      for (const auto& [stripe, bytes] : program->written) {
+        auto read = world.run(files.read(opened->handle, program->offset(stripe), kStripe));
+        ASSERT_TRUE(read) << read.error().text();
+        EXPECT_TRUE(read->view() == bytes) << "program " << program->index << " stripe " << stripe;
+      }
+    world.run(files.release(opened->handle));
+  }
+  world.run(files.stop());
+}
+
+TEST_P(Concurrent, StopWhileProgramsRun) {
+  ASSERT_TRUE(world.run(files.start("a")));
+  auto ino = make("f");
+  TaskGroup tasks(world.runtime());
+  auto program = std::make_shared<Program>(files, world.runtime(), ino, 0, 3000, Rng(GetParam()));
+  auto run = [](std::shared_ptr<Program> me) -> awaitable<void> {
+    auto opened = co_await me->files.open(me->ino, false);
+    while (opened) {
+      auto done = co_await me->files.write(opened->handle, me->offset(me->rng.below(me->stripes)),
+                                           Bytes::copy(pattern(kStripe)));
+      if (!done && done.code() == Errc::bad_handle) co_return;
+      if (me->rng.below(3) == 0) std::ignore = co_await me->files.flush(opened->handle);
+      co_await me->runtime.sleep(10ms);
+    }
+  };
+  tasks.spawn("program", run(program));
+  tasks.spawn("program", run(program));
+  world.run_for(Duration(GetParam() * 400'000'000));
+  world.run(files.stop());
+  world.run(tasks.join());
+}
+
+INSTANTIATE_TEST_SUITE_P(Seeds, Concurrent, ::testing::Range<std::uint64_t>(1, 13));
+}  // namespace
+
+}  // namespace chordfs
