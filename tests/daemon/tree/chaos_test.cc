@@ -259,6 +259,7 @@ class Chaos {
     auto now = coordinated(key);
     auto [at, is_first] = decisions_.emplace(key, now->state());
     RC_ASSERT(at->second == now->state());
+    if (is_first && now->state() == wire::QueryAnswer::COMMITTED) RC_ASSERT(done_.insert(now->identity().seq()).second);
     send_finishes(key, *now);
   }
 
@@ -328,6 +329,7 @@ class Chaos {
   std::vector<Message> sent_;
   std::map<TxKey, Driver> drivers_;
   std::map<TxKey, wire::QueryAnswer::TxState> decisions_;
+  std::set<std::uint64_t> done_;  ///< What the session asked for and what was committed: once each.
 };
 }  // namespace
 
