@@ -17,7 +17,6 @@ class [[nodiscard]] Outcome : public std::expected<void, wire::Answer> {
   Outcome(wire::Answer refusal) : std::expected<void, wire::Answer>(std::unexpect, std::move(refusal)) {}
 };
 
-/// `context` crosses the wire as UTF-8: never put a name of a file into it.
 inline wire::Answer refusal(Errc code, std::string context) {
   wire::Answer answer;
   answer.set_error(static_cast<std::uint32_t>(code));
