@@ -122,7 +122,8 @@ awaitable<void> Files::release(Handle handle) {
   bool needless = inode->handles == 1 && inode->attr.version() > 0 && inode->attr.nlink() == 0;
   if (!needless) {
     auto done = co_await writes_.commit(inode);
-    if (!done) spdlog::warn("inode {:x} is closed with unsaved data: {}", inode->ino, done.error().text());
+    if (!done && inode->handles == 1)
+      spdlog::warn("inode {:x} is closed with unsaved data: {}", inode->ino, done.error().text());
   }
   core_.client.released(inode->ino);
   let_go(inode);

@@ -72,7 +72,9 @@ class FileSystem {
 
   /// Opens the session. Call once, first.
   awaitable<Result<void>> start(std::string name);
-  /// Flushes what is dirty, closes the session, joins background work.
+  /// Commits what is unsent, closes every handle and the session, joins background work. Operations that are still
+  /// under way end soon (those on handles with bad_handle or cancelled); the owner waits for them before it destroys
+  /// this.
   awaitable<void> stop();
 
   awaitable<Result<wire::Attr>> lookup(Ino dir, std::string name);
