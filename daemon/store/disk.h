@@ -78,6 +78,12 @@ class Disk {
   virtual awaitable<Result<void>> update(std::move_only_function<Batch(const RecordView&)> plan) = 0;
   /// Runs `look` on a view that holds at least every commit and update that had returned before this call.
   virtual awaitable<Result<void>> read(std::move_only_function<void(const RecordView&)> look) = 0;
+  /// read(), here and now, if all that `look` touches is in memory: no thread is woken for what is warm. False if not;
+  /// then `look` may have run in part, and what it gathered is void.
+  virtual bool try_read(const std::function<void(const RecordView&)>& look) {
+    static_cast<void>(look);
+    return false;
+  }
   /// A view that stays as it is until released. Use it only inside `read_at`.
   virtual std::shared_ptr<const RecordView> snapshot() = 0;
   virtual awaitable<Result<void>> read_at(std::shared_ptr<const RecordView> view,

@@ -45,6 +45,7 @@ class RealDisk final : public Disk {
   awaitable<Result<void>> commit(Batch batch, Sync sync) override;
   awaitable<Result<void>> update(std::move_only_function<Batch(const RecordView&)> plan) override;
   awaitable<Result<void>> read(std::move_only_function<void(const RecordView&)> look) override;
+  bool try_read(const std::function<void(const RecordView&)>& look) override { return records_->look_in_memory(look); }
   std::shared_ptr<const RecordView> snapshot() override { return records_->snapshot(); }
   awaitable<Result<void>> read_at(std::shared_ptr<const RecordView> view,
                                   std::move_only_function<void(const RecordView&)> look) override;

@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -36,6 +37,8 @@ class RecordEngine {
   Result<void> write(std::span<const Batch* const> batches, Sync sync);
   /// Runs `look` on the records as they are now.
   Result<void> look(Look& look) const;
+  /// look(), unless something would have to come from a table file: then false, and no failure.
+  bool look_in_memory(const std::function<void(const RecordView&)>& look) const;
   std::shared_ptr<const RecordView> snapshot() const;
   /// Runs `look` on a view that snapshot() gave.
   Result<void> look_at(const RecordView& snapshot, Look& look) const;

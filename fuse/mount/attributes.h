@@ -12,7 +12,11 @@
 namespace chordfs::mount {
 
 /// How long the kernel may answer from memory. Zero while there are no leases: each open, stat and path walk asks.
+/// But attributes that come with a looked-up entry are good for the rest of the same system call: a millisecond (the
+/// kernel rounds up to its tick) spares stat(2) a second call right behind the first. A path is looked up anew each
+/// time, so only fstat(2) within that tick can see what was so a moment ago.
 inline constexpr double kEntryTimeoutSeconds = 0;
+inline constexpr double kEntryAttributeTimeoutSeconds = 0.001;
 inline constexpr double kAttributeTimeoutSeconds = 0;
 /// Inode numbers are never reused, so one generation does.
 inline constexpr std::uint64_t kGeneration = 1;
