@@ -41,8 +41,8 @@ class Session {
   awaitable<Problem> ready();
   /// Returns when the device has ended: unmounted by whomever (0), or an errno.
   awaitable<int> ended();
-  /// Unmounts, if that is still to be done, while calls are still served. Someone who uses the mount does not hold it up
-  /// (logged).
+  /// Unmounts, if that is still to be done, while calls are still served. Someone who uses the mount does not hold it
+  /// up (logged).
   awaitable<Unmounted> unmount();
   /// Waits for the last calls and closes the device.
   awaitable<void> stop();
@@ -68,7 +68,7 @@ class Session {
   std::vector<std::thread> readers_;
   std::thread unmounter_;
   std::atomic<bool> told_ready_ = false;
-  bool gone_ = false;
+  bool gone_ = false;  ///< Out of the tree, as unmount() found or brought about.
   std::size_t readers_ended_ = 0;
   OneShot<Nothing> initialised_;
   OneShot<int> ended_;
