@@ -48,7 +48,7 @@ awaitable<void> TreeService::look_around(ArcNumber arc) {
   auto left = co_await ask(arcs_, arc, std::move(outbox));
   if (left && left->outbox_size() > 0) with_outbox_.insert(arc);
   auto known = co_await ask(arcs_, arc, std::move(sessions));
-  if (known && (known->sessions_size() > 0 || known->open_sessions_size() > 0)) with_sessions_[arc] = runtime_.now();
+  if (known && known->sessions_size() > 0) with_sessions_[arc] = runtime_.now();
 }
 
 awaitable<Result<wire::Answer>> TreeService::propose(ArcNumber arc, wire::Operation operation) {
@@ -231,27 +231,36 @@ awaitable<void> TreeService::sweep_sessions(ArcNumber number) {
   auto listed = co_await ask(arcs_, number, std::move(query));
   auto arc = arcs_.find(number);
   if (!listed || !arc) co_return;
-  if (listed->sessions().empty() && listed->open_sessions().empty()) with_sessions_.erase(number);
-  for (auto session : listed->open_sessions()) {
-    if (!sessions_.is_silent(session, arc->led_since, runtime_.now())) continue;
-    wire::Operation close;
-    close.mutable_close_session()->set_session(session);
-    if (co_await propose(number, std::move(close))) {
-      sessions_.forget(session);
-      spdlog::info("session {:x} has been silent for {} s: closed", session, kSessionTtl / 1s);
-    }
-  }
+  if (listed->sessions().empty()) with_sessions_.erase(number);
   for (auto session : listed->sessions()) {
-    wire::Query state;
-    state.mutable_session_state()->set_session(session);
-    auto open = co_await client_.query(client_.arc_of_ino(session), std::move(state));
-    if (!open || open->session_open()) continue;
-    wire::Operation fence;
-    fence.mutable_fence_session()->set_session(session);
-    sessions_.drop(number, session);
-    open_files_.drop(number, session);
-    std::ignore = co_await propose(number, std::move(fence));
+    bool home = client_.arc_of_ino(session) == number;
+    if (home && !sessions_.is_silent(session, arc->led_since, runtime_.now())) continue;
+    co_await (home ? close_session(number, session) : fence_if_closed(number, session));
   }
+}
+
+awaitable<void> TreeService::close_session(ArcNumber arc, Session session) {
+  wire::Operation close;
+  close.mutable_close_session()->set_session(session);
+  if (!co_await propose(arc, std::move(close))) co_return;
+  sessions_.forget(session);
+  co_await fence(arc, session);
+  spdlog::info("session {:x} has been silent for {} s: closed", session, kSessionTtl / 1s);
+}
+
+awaitable<void> TreeService::fence_if_closed(ArcNumber arc, Session session) {
+  wire::Query query;
+  query.mutable_session_state()->set_session(session);
+  auto state = co_await client_.query(client_.arc_of_ino(session), std::move(query));
+  if (state && !state->session_open()) co_await fence(arc, session);
+}
+
+awaitable<void> TreeService::fence(ArcNumber arc, Session session) {
+  wire::Operation fence;
+  fence.mutable_fence_session()->set_session(session);
+  sessions_.drop(arc, session);
+  open_files_.drop(arc, session);
+  std::ignore = co_await propose(arc, std::move(fence));  // Otherwise the next round does it.
 }
 
 }  // namespace chordfs

@@ -42,6 +42,10 @@ class TreeService {
   awaitable<void> sweep(ArcNumber arc);
   awaitable<void> sweep_outbox(ArcNumber arc);
   awaitable<void> sweep_sessions(ArcNumber arc);
+  awaitable<void> close_session(ArcNumber arc, Session session);
+  awaitable<void> fence_if_closed(ArcNumber arc, Session session);
+  /// From now on nothing of this session can commit in the arc.
+  awaitable<void> fence(ArcNumber arc, Session session);
   awaitable<void> look_around(ArcNumber arc);
 
   Runtime& runtime_;

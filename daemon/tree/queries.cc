@@ -1,7 +1,6 @@
 #include "daemon/tree/queries.h"
 
 #include <algorithm>
-#include <limits>
 
 #include "daemon/tree/extents.h"
 #include "daemon/tree/housekeeping.h"
@@ -37,7 +36,7 @@ wire::QueryAnswer query_missing(const Records& records, std::uint64_t ino) {
 std::optional<wire::TxId> changer(const Records& records, const wire::Attr& attr) {
   if (auto lock = inode_lock(records, attr.ino())) return lock->holder;
   if (attr.type() != wire::FILE_DIRECTORY) return std::nullopt;
-  return entry_lock_within(records, attr.ino(), 0, std::numeric_limits<std::uint64_t>::max());
+  return entry_lock_within(records, attr.ino(), 0, kNameHashMax);
 }
 
 /// Why there are no names to look for in this directory; without an error if there may be.
