@@ -70,6 +70,8 @@ void ArcRecords::put(std::string_view key, std::string value) {
   overlay_.put(keys::record(arc_, key), seal_record(key, std::move(value)));
 }
 
-void ArcRecords::erase(std::string_view key) { overlay_.erase(keys::record(arc_, key)); }
+void ArcRecords::erase(std::string_view key) {
+  overlay_.erase(keys::record(arc_, key));
+}
 
 }  // namespace chordfs

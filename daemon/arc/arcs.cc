@@ -44,8 +44,7 @@ class Arcs::UnderWay {
   ArcPtr arc_;
 };
 
-Arcs::Arcs(Runtime& runtime, Disk& disk, BlockStore& blocks, std::shared_ptr<const StateMachine> machine,
-           Hooks hooks)
+Arcs::Arcs(Runtime& runtime, Disk& disk, BlockStore& blocks, std::shared_ptr<const StateMachine> machine, Hooks hooks)
     : runtime_(runtime),
       disk_(disk),
       blocks_(blocks),
@@ -103,8 +102,10 @@ awaitable<Result<void>> Arcs::recover_log(ArcPtr arc) {
               [&](std::string_view key, std::string_view value) {
                 auto index = read_u64(key.substr(keys::kPrefixBytes));
                 auto entry = decode_log_record(number, index, value);
-                if (!entry) found->error = entry.error();
-                else found->entries.emplace_back(index, std::string(entry->payload));
+                if (!entry)
+                  found->error = entry.error();
+                else
+                  found->entries.emplace_back(index, std::string(entry->payload));
                 return !found->error;
               });
   }));
@@ -114,7 +115,9 @@ awaitable<Result<void>> Arcs::recover_log(ArcPtr arc) {
   co_return co_await committer_.replay(arc, std::move(found->entries));
 }
 
-awaitable<void> Arcs::stop() { co_await committer_.stop(); }
+awaitable<void> Arcs::stop() {
+  co_await committer_.stop();
+}
 
 ArcPtr Arcs::find(ArcNumber arc) const {
   auto found = arcs_.find(arc);
@@ -167,15 +170,14 @@ awaitable<Result<std::string>> Arcs::query(ArcNumber number, std::string query) 
     bool corrupt = false;
   };
   auto looked = std::make_shared<Looked>();
-  CO_TRY_VOID(co_await disk_.read(
-      [machine = machine_, number, query = std::move(query), looked](const RecordView& view) {
+  CO_TRY_VOID(
+      co_await disk_.read([machine = machine_, number, query = std::move(query), looked](const RecordView& view) {
         Overlay none(view);
         ArcRecords records(number, none);
         looked->answer = machine->query(number, records, query);
         looked->corrupt = records.corrupt();
       }));
-  if (looked->corrupt)
-    co_return Error{Errc::corrupt, fmt::format("a record of arc {} failed its checksum", number)};
+  if (looked->corrupt) co_return Error{Errc::corrupt, fmt::format("a record of arc {} failed its checksum", number)};
   co_return std::move(looked->answer);
 }
 
@@ -217,7 +219,9 @@ std::optional<wire::Peer> Arcs::hint(ArcNumber arc) const {
   return hint == hints_.end() ? std::nullopt : std::optional(hint->second);
 }
 
-void Arcs::set_hint(ArcNumber arc, wire::Peer holder) { hints_[arc] = std::move(holder); }
+void Arcs::set_hint(ArcNumber arc, wire::Peer holder) {
+  hints_[arc] = std::move(holder);
+}
 
 awaitable<Result<void>> Arcs::set_status(ArcPtr arc, disk::ArcStatus status, Batch batch) {
   auto key = keys::status(arc->number);

@@ -4,8 +4,8 @@
 //
 // Owner: the node. Thread: the Runtime's. Create, recover(), start(); stop() before destruction.
 // Errors: not_owner when this node does not lead the arc (hint() may know who does); disk errors; cancelled.
-// Invariant: of all nodes at most one leads an arc. Leadership passes only by LEAVING there being durable before LEADING
-// here is (daemon/arc/README.md).
+// Invariant: of all nodes at most one leads an arc. Leadership passes only by LEAVING there being durable before
+// LEADING here is (daemon/arc/README.md).
 
 #include <functional>
 #include <map>
@@ -30,8 +30,7 @@ class Arcs {
     std::function<void(Error)> fatal;
   };
 
-  Arcs(Runtime& runtime, Disk& disk, BlockStore& blocks, std::shared_ptr<const StateMachine> machine,
-       Hooks hooks);
+  Arcs(Runtime& runtime, Disk& disk, BlockStore& blocks, std::shared_ptr<const StateMachine> machine, Hooks hooks);
 
   /// A new ring: every arc begins here, with what the state machine puts into it.
   awaitable<Result<void>> create(ArcMap map);
@@ -50,7 +49,8 @@ class Arcs {
   awaitable<Result<std::string>> query(ArcNumber arc, std::string query);
 
   /// Durable at every member when it returns. `passed_on`: from the leader, for a member that is being filled.
-  awaitable<Result<void>> put_block(ArcNumber arc, std::string block, Bytes contents, std::uint32_t crc, bool passed_on);
+  awaitable<Result<void>> put_block(ArcNumber arc, std::string block, Bytes contents, std::uint32_t crc,
+                                    bool passed_on);
   awaitable<Result<BlockStore::Part>> get_block(ArcNumber arc, std::string block, std::uint32_t offset,
                                                 std::uint32_t length);
   awaitable<Result<void>> drop_blocks(ArcNumber arc, std::vector<std::string> blocks);

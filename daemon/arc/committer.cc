@@ -161,10 +161,9 @@ awaitable<void> Committer::apply_group(Group group) {
   for (auto& [number, cut] : cuts) cut_list.push_back(cut);
 
   auto applied = std::make_shared<Applied>();
-  auto written = co_await disk_.update([machine = machine_, entries = std::move(entries), cuts = std::move(cut_list),
-                                        applied](const RecordView& view) {
-    return apply_all(*machine, entries, cuts, view, *applied);
-  });
+  auto written =
+      co_await disk_.update([machine = machine_, entries = std::move(entries), cuts = std::move(cut_list), applied](
+                                const RecordView& view) { return apply_all(*machine, entries, cuts, view, *applied); });
   if (!written) {
     if (!fatal_ && written.code() != Errc::cancelled) on_fatal_(*(fatal_ = written.error()));
     fail(group, written.error());

@@ -21,7 +21,8 @@ namespace chordfs {
 
 class Committer {
  public:
-  Committer(Runtime& runtime, Disk& disk, std::shared_ptr<const StateMachine> machine, std::function<void(Error)> on_fatal);
+  Committer(Runtime& runtime, Disk& disk, std::shared_ptr<const StateMachine> machine,
+            std::function<void(Error)> on_fatal);
 
   void start();
   awaitable<void> stop();

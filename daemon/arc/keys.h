@@ -20,23 +20,37 @@ inline std::string of_arc(char kind, ArcNumber arc, std::uint64_t number) {
   return key;
 }
 /// The first key after all of this arc's of that kind.
-inline std::string end_of_arc(char kind, ArcNumber arc) { return of_arc(kind, arc + 1); }
+inline std::string end_of_arc(char kind, ArcNumber arc) {
+  return of_arc(kind, arc + 1);
+}
 
 inline constexpr std::size_t kPrefixBytes = 5;
 
 /// The state machine's record `key`.
-inline std::string record(ArcNumber arc, std::string_view key) { return of_arc('a', arc).append(key); }
+inline std::string record(ArcNumber arc, std::string_view key) {
+  return of_arc('a', arc).append(key);
+}
 /// One log entry.
-inline std::string log(ArcNumber arc, std::uint64_t index) { return of_arc('l', arc, index); }
+inline std::string log(ArcNumber arc, std::uint64_t index) {
+  return of_arc('l', arc, index);
+}
 /// The only kind of log entry while an arc has one member.
 inline constexpr std::uint8_t kOperation = 0;
 /// disk::ArcStatus.
-inline std::string status(ArcNumber arc) { return of_arc('m', arc); }
+inline std::string status(ArcNumber arc) {
+  return of_arc('m', arc);
+}
 /// Index of the last entry that was applied.
-inline std::string applied(ArcNumber arc) { return of_arc('p', arc); }
+inline std::string applied(ArcNumber arc) {
+  return of_arc('p', arc);
+}
 /// "This node took the arc in this generation": kept for ever, so that a repeated hand-over is only ever confirmed.
-inline std::string taken(ArcNumber arc, std::uint64_t generation) { return of_arc('t', arc, generation); }
+inline std::string taken(ArcNumber arc, std::uint64_t generation) {
+  return of_arc('t', arc, generation);
+}
 /// Facts of the node itself: "identity", "ring", "peers".
-inline std::string node(std::string_view name) { return std::string("n").append(name); }
+inline std::string node(std::string_view name) {
+  return std::string("n").append(name);
+}
 
 }  // namespace chordfs::keys

@@ -22,7 +22,9 @@ awaitable<void> wait_for_signal(asio::signal_set& signals, OneShot<Result<void>>
   ended.set(Result<void>());
 }
 
-awaitable<void> wait_for_node(Node& node, OneShot<Result<void>> ended) { ended.set(co_await node.ended()); }
+awaitable<void> wait_for_node(Node& node, OneShot<Result<void>> ended) {
+  ended.set(co_await node.ended());
+}
 
 awaitable<int> run(Runtime& runtime, TcpTransport& transport, Node& node, NodeOptions options) {
   asio::signal_set signals(runtime.executor(), SIGTERM, SIGINT);
@@ -33,8 +35,9 @@ awaitable<int> run(Runtime& runtime, TcpTransport& transport, Node& node, NodeOp
   if (started) started = co_await node.start();
   Result<void> result = started;
   if (started) {
-    spdlog::info("node {} serving on {}, {}, ring {}, data in {}", node.self().node().empty() ? "" : hex(node.self().node()).substr(0, 8),
-                 options.self.text(), node.how_started(), node.ring_id().brief(), options.data.string());
+    spdlog::info("node {} serving on {}, {}, ring {}, data in {}",
+                 node.self().node().empty() ? "" : hex(node.self().node()).substr(0, 8), options.self.text(),
+                 node.how_started(), node.ring_id().brief(), options.data.string());
     waiting.spawn("wait for the node", wait_for_node(node, ended));
     result = co_await ended.wait();
   }

@@ -12,12 +12,18 @@ awaitable<Reply> Node::handle(Request request) {
   if (!ring.empty() && ring_ && ring != ring_id_.bytes())
     co_return error_reply({Errc::wrong_ring, "this node belongs to another ring"});
   std::uint32_t arc = map_.count();
-  if (request.header.has_query()) arc = request.header.query().arc();
-  else if (request.header.has_operation()) arc = request.header.operation().arc();
-  else if (request.header.has_put_block()) arc = request.header.put_block().arc();
-  else if (request.header.has_get_block()) arc = request.header.get_block().arc();
-  else if (request.header.has_drop_block()) arc = request.header.drop_block().arc();
-  else if (request.header.has_assert_opens()) arc = request.header.assert_opens().arc();
+  if (request.header.has_query())
+    arc = request.header.query().arc();
+  else if (request.header.has_operation())
+    arc = request.header.operation().arc();
+  else if (request.header.has_put_block())
+    arc = request.header.put_block().arc();
+  else if (request.header.has_get_block())
+    arc = request.header.get_block().arc();
+  else if (request.header.has_drop_block())
+    arc = request.header.drop_block().arc();
+  else if (request.header.has_assert_opens())
+    arc = request.header.assert_opens().arc();
   else if (request.header.transaction().transaction().parts_size() > 0)
     arc = request.header.transaction().transaction().parts(0).arc();
   auto result = co_await dispatch(std::move(request));
@@ -39,28 +45,43 @@ awaitable<Result<Reply>> Node::dispatch(Request request) {
     case wire::Request::kRingInfo:
       if (!ring_) co_return Error{Errc::busy, "this node is starting"};
       co_return co_await ring_->handle(header);
-    default: break;
+    default:
+      break;
   }
   if (!serving_ && !arcs_) co_return Error{Errc::busy, "this node is starting"};
   switch (header.kind_case()) {
-    case wire::Request::kTransaction: co_return co_await trees_->transaction(std::move(*header.mutable_transaction()));
-    case wire::Request::kOperation: co_return co_await trees_->operation(std::move(*header.mutable_operation()));
-    case wire::Request::kQuery: co_return co_await trees_->query(std::move(*header.mutable_query()));
+    case wire::Request::kTransaction:
+      co_return co_await trees_->transaction(std::move(*header.mutable_transaction()));
+    case wire::Request::kOperation:
+      co_return co_await trees_->operation(std::move(*header.mutable_operation()));
+    case wire::Request::kQuery:
+      co_return co_await trees_->query(std::move(*header.mutable_query()));
     case wire::Request::kAssertOpens:
       co_return co_await trees_->assert_opens(std::move(*header.mutable_assert_opens()));
-    case wire::Request::kPutBlock: co_return co_await put_block(header.put_block(), std::move(request.payload));
-    case wire::Request::kGetBlock: co_return co_await get_block(header.get_block());
-    case wire::Request::kDropBlock: co_return co_await drop_blocks(std::move(*header.mutable_drop_block()));
-    case wire::Request::kArcHint: take_hints(header.arc_hint()); co_return Reply{};
+    case wire::Request::kPutBlock:
+      co_return co_await put_block(header.put_block(), std::move(request.payload));
+    case wire::Request::kGetBlock:
+      co_return co_await get_block(header.get_block());
+    case wire::Request::kDropBlock:
+      co_return co_await drop_blocks(std::move(*header.mutable_drop_block()));
+    case wire::Request::kArcHint:
+      take_hints(header.arc_hint());
+      co_return Reply{};
     case wire::Request::kArcOffer:
       if (header.arc_offer().arc() >= map_.count()) break;
       co_return co_await receiver_->offer(std::move(*header.mutable_arc_offer()));
-    case wire::Request::kArcPage: co_return co_await receiver_->page(std::move(*header.mutable_arc_page()));
-    case wire::Request::kArcAppend: co_return co_await receiver_->append(std::move(*header.mutable_arc_append()));
-    case wire::Request::kArcTake: co_return co_await receiver_->take(std::move(*header.mutable_arc_take()));
-    case wire::Request::kStatus: co_return co_await status(header.status());
-    case wire::Request::kLeave: co_return leave();
-    default: break;
+    case wire::Request::kArcPage:
+      co_return co_await receiver_->page(std::move(*header.mutable_arc_page()));
+    case wire::Request::kArcAppend:
+      co_return co_await receiver_->append(std::move(*header.mutable_arc_append()));
+    case wire::Request::kArcTake:
+      co_return co_await receiver_->take(std::move(*header.mutable_arc_take()));
+    case wire::Request::kStatus:
+      co_return co_await status(header.status());
+    case wire::Request::kLeave:
+      co_return leave();
+    default:
+      break;
   }
   co_return Error{Errc::bad_message, "a request that this version does not know"};
 }
@@ -111,9 +132,15 @@ awaitable<Result<Reply>> Node::status(wire::StatusRequest request) {
     auto usage = blocks_->usage(arc->number);
     row.set_blocks(usage.blocks);
     switch (arc->status.state()) {
-      case disk::ArcStatus::LEADING: row.set_state("leader"); break;
-      case disk::ArcStatus::LEARNING: row.set_state("learner"); break;
-      default: row.set_state("leaving"); break;
+      case disk::ArcStatus::LEADING:
+        row.set_state("leader");
+        break;
+      case disk::ArcStatus::LEARNING:
+        row.set_state("learner");
+        break;
+      default:
+        row.set_state("leaving");
+        break;
     }
     if (!arc->leads()) {
       *row.mutable_other() = arc->status.other();

@@ -13,10 +13,14 @@ namespace {
 /// /var/lib/chordfs/PORT for root, $XDG_STATE_HOME/chordfs/PORT (by default ~/.local/state) for others.
 std::filesystem::path data_directory(std::uint16_t port) {
   std::filesystem::path base;
-  if (geteuid() == 0) base = "/var/lib";
-  else if (const char* state = std::getenv("XDG_STATE_HOME"); state && *state) base = state;
-  else if (const char* home = std::getenv("HOME"); home && *home) base = std::filesystem::path(home) / ".local/state";
-  else base = std::filesystem::temp_directory_path();
+  if (geteuid() == 0)
+    base = "/var/lib";
+  else if (const char* state = std::getenv("XDG_STATE_HOME"); state && *state)
+    base = state;
+  else if (const char* home = std::getenv("HOME"); home && *home)
+    base = std::filesystem::path(home) / ".local/state";
+  else
+    base = std::filesystem::temp_directory_path();
   return base / "chordfs" / std::to_string(port);
 }
 
@@ -25,24 +29,29 @@ int refuse(const std::string& line) {
   return 2;
 }
 
-bool is_power_of_two(int number) { return number > 0 && (number & (number - 1)) == 0; }
+bool is_power_of_two(int number) {
+  return number > 0 && (number & (number - 1)) == 0;
+}
 }  // namespace
 
 std::expected<NodeOptions, int> parse_options(int argc, char** argv) {
   NodeOptions options;
   std::string port, peer, data, listen = "127.0.0.1";
   int arcs = 1 << ArcMap::kBitsDefault;
-  CLI::App app{"One node of a ChordFS ring.\n"
-               "  chordfs-node 6000                starts a ring (or comes back to it, if its directory is in one)\n"
-               "  chordfs-node 6001 6000           joins it through the node on port 6000\n"
-               "  chordfs-node 6000 10.0.0.7:6000 --listen 10.0.0.8\n"
-               "Runs in the foreground; SIGTERM stops it cleanly, `chordfs leave` hands its files over first.\n"
-               "Exit codes: 0 stopped or left; 1 could not start or the disk failed; 2 wrong command line.",
-               "chordfs-node"};
+  CLI::App app{
+      "One node of a ChordFS ring.\n"
+      "  chordfs-node 6000                starts a ring (or comes back to it, if its directory is in one)\n"
+      "  chordfs-node 6001 6000           joins it through the node on port 6000\n"
+      "  chordfs-node 6000 10.0.0.7:6000 --listen 10.0.0.8\n"
+      "Runs in the foreground; SIGTERM stops it cleanly, `chordfs leave` hands its files over first.\n"
+      "Exit codes: 0 stopped or left; 1 could not start or the disk failed; 2 wrong command line.",
+      "chordfs-node"};
   app.add_option("port", port, "Port to listen on, 1 to 65535")->required()->type_name("PORT");
   app.add_option("peer", peer, "A node of the ring to join: PORT (on this machine) or HOST:PORT")->type_name("PEER");
-  app.add_option("--data", data, "Data directory (default: /var/lib/chordfs/PORT for root, else "
-                                 "$XDG_STATE_HOME/chordfs/PORT)")->type_name("DIR");
+  app.add_option("--data", data,
+                 "Data directory (default: /var/lib/chordfs/PORT for root, else "
+                 "$XDG_STATE_HOME/chordfs/PORT)")
+      ->type_name("DIR");
   app.add_option("--listen", listen, "Address to listen on, under which others reach this node")->type_name("ADDR");
   app.add_option("--arcs", arcs, "New ring: arcs that the circle is cut into, a power of two up to 65536");
   app.add_option("--positions", options.positions, "New ring: positions of every node on the circle")
@@ -59,7 +68,8 @@ std::expected<NodeOptions, int> parse_options(int argc, char** argv) {
   if (!self) return std::unexpected(refuse(self.error().context));
   options.self = *self;
   if (listen == "0.0.0.0" || listen == "::")
-    return std::unexpected(refuse("--listen " + listen + ": name the one address under which other nodes reach this one"));
+    return std::unexpected(
+        refuse("--listen " + listen + ": name the one address under which other nodes reach this one"));
   if (!peer.empty()) {
     auto parsed = parse_endpoint(peer);
     if (!parsed) return std::unexpected(refuse(parsed.error().context));

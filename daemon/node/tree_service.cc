@@ -20,13 +20,17 @@ Reply reply_with(wire::Answer answer) {
   return reply;
 }
 
-Errc code_of(const wire::Answer& answer) { return static_cast<Errc>(answer.error()); }
+Errc code_of(const wire::Answer& answer) {
+  return static_cast<Errc>(answer.error());
+}
 }  // namespace
 
 TreeService::TreeService(Runtime& runtime, Arcs& arcs, RingClient& client)
     : runtime_(runtime), arcs_(arcs), client_(client), transactions_(runtime, arcs, client), tasks_(runtime) {}
 
-void TreeService::start() { tasks_.spawn("chores", chores()); }
+void TreeService::start() {
+  tasks_.spawn("chores", chores());
+}
 
 awaitable<void> TreeService::stop() {
   tasks_.stop();
@@ -123,11 +127,18 @@ awaitable<Result<Reply>> TreeService::operation(wire::ArcOperation request) {
   operation.clear_identity();
   std::optional<wire::TxId> prepared, finished;
   switch (operation.kind_case()) {
-    case wire::Operation::kPrepare: prepared = operation.prepare().tx(); break;
-    case wire::Operation::kFinish: finished = operation.finish().tx(); break;
+    case wire::Operation::kPrepare:
+      prepared = operation.prepare().tx();
+      break;
+    case wire::Operation::kFinish:
+      finished = operation.finish().tx();
+      break;
     case wire::Operation::kOpenSession:
-    case wire::Operation::kCloseSession: with_sessions_.try_emplace(arc, runtime_.now()); break;
-    default: co_return Error{Errc::bad_message, "this operation is not for clients"};
+    case wire::Operation::kCloseSession:
+      with_sessions_.try_emplace(arc, runtime_.now());
+      break;
+    default:
+      co_return Error{Errc::bad_message, "this operation is not for clients"};
   }
   bool opening = operation.has_open_session();
   CO_TRY(auto answer, co_await propose(arc, std::move(operation)));

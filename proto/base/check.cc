@@ -1,8 +1,8 @@
 #include "proto/base/check.h"
 
-#include <cstdlib>
-
 #include <spdlog/spdlog.h>
+
+#include <cstdlib>
 
 namespace chordfs {
 

@@ -10,8 +10,8 @@ namespace chordfs {
 [[noreturn]] void check_failed(const char* file, int line, const char* condition, const std::string& what);
 }
 
-#define CHECK(condition, ...)                                                                        \
-  do {                                                                                               \
-    if (!(condition)) [[unlikely]]                                                                   \
-      ::chordfs::check_failed(__FILE__, __LINE__, #condition, fmt::format("" __VA_ARGS__));          \
+#define CHECK(condition, ...)                                                               \
+  do {                                                                                      \
+    if (!(condition)) [[unlikely]]                                                          \
+      ::chordfs::check_failed(__FILE__, __LINE__, #condition, fmt::format("" __VA_ARGS__)); \
   } while (false)

@@ -16,12 +16,12 @@ enum class Errc : std::uint16_t {
   ok = 0,  ///< Only inside messages; never in an Error.
 
   // Reaching a node, and being understood by it.
-  unreachable = 1,    ///< transport: no connection · did not happen · try another node
-  timed_out = 2,      ///< transport, client: no answer in time · UNKNOWN · retry under the same identity
-  cancelled = 3,      ///< anyone: this process is stopping · unknown · give up quietly
-  busy = 4,           ///< a queue is full, a lock is held, a state is in flux · did not happen · retry after a pause
-  bad_message = 5,    ///< wire: malformed, of another version, or over a cap · did not happen · a bug or no ChordFS node
-  wrong_ring = 6,     ///< node: the caller belongs to another ring · did not happen · check the address
+  unreachable = 1,  ///< transport: no connection · did not happen · try another node
+  timed_out = 2,    ///< transport, client: no answer in time · UNKNOWN · retry under the same identity
+  cancelled = 3,    ///< anyone: this process is stopping · unknown · give up quietly
+  busy = 4,         ///< a queue is full, a lock is held, a state is in flux · did not happen · retry after a pause
+  bad_message = 5,  ///< wire: malformed, of another version, or over a cap · did not happen · a bug or no ChordFS node
+  wrong_ring = 6,   ///< node: the caller belongs to another ring · did not happen · check the address
   wrong_version = 7,  ///< node: no common protocol version · did not happen · upgrade the older side
   not_owner = 8,      ///< arc: this node does not lead the arc · did not happen · follow the hint or look the arc up
   unavailable = 9,    ///< client: no holder of the arc answered within the deadline · UNKNOWN · EIO for the program
@@ -33,21 +33,21 @@ enum class Errc : std::uint16_t {
   no_block = 23,   ///< arc: this node has no such block · did not happen · re-read the map, then another member
 
   // The tree, as a program sees them.
-  not_found = 40,        ///< ENOENT
-  exists = 41,           ///< EEXIST
-  not_directory = 42,    ///< ENOTDIR
-  is_directory = 43,     ///< EISDIR
-  not_empty = 44,        ///< ENOTEMPTY
-  name_too_long = 45,    ///< ENAMETOOLONG
-  invalid = 46,          ///< EINVAL
-  no_attribute = 47,     ///< ENODATA: no such extended attribute
-  too_many_links = 48,   ///< EMLINK
-  file_too_large = 49,   ///< EFBIG
-  not_permitted = 50,    ///< EPERM
-  not_supported = 51,    ///< EOPNOTSUPP
-  too_big = 52,          ///< E2BIG, ENOSPC for attributes: value over the cap
-  out_of_range = 53,     ///< ERANGE: buffer too small
-  bad_handle = 54,       ///< EBADF, ESTALE: the inode is gone
+  not_found = 40,       ///< ENOENT
+  exists = 41,          ///< EEXIST
+  not_directory = 42,   ///< ENOTDIR
+  is_directory = 43,    ///< EISDIR
+  not_empty = 44,       ///< ENOTEMPTY
+  name_too_long = 45,   ///< ENAMETOOLONG
+  invalid = 46,         ///< EINVAL
+  no_attribute = 47,    ///< ENODATA: no such extended attribute
+  too_many_links = 48,  ///< EMLINK
+  file_too_large = 49,  ///< EFBIG
+  not_permitted = 50,   ///< EPERM
+  not_supported = 51,   ///< EOPNOTSUPP
+  too_big = 52,         ///< E2BIG, ENOSPC for attributes: value over the cap
+  out_of_range = 53,    ///< ERANGE: buffer too small
+  bad_handle = 54,      ///< EBADF, ESTALE: the inode is gone
 
   // Between client and tree; programs never see these.
   stale = 60,           ///< tree: what the caller expected is no longer so · did not happen · read again, plan again
@@ -84,16 +84,16 @@ class [[nodiscard]] Result : public std::expected<T, Error> {
 #define CHORDFS_JOIN(a, b) CHORDFS_JOIN_(a, b)
 
 /// TRY(auto x, f()): x is f's value, or this function returns f's error. CO_TRY: the same inside a coroutine.
-#define TRY(declaration, expression)                                                      \
-  auto CHORDFS_JOIN(try_, __LINE__) = (expression);                                       \
+#define TRY(declaration, expression)                                                         \
+  auto CHORDFS_JOIN(try_, __LINE__) = (expression);                                          \
   if (!CHORDFS_JOIN(try_, __LINE__)) return std::move(CHORDFS_JOIN(try_, __LINE__)).error(); \
   declaration = *std::move(CHORDFS_JOIN(try_, __LINE__))
-#define CO_TRY(declaration, expression)                                                      \
-  auto CHORDFS_JOIN(try_, __LINE__) = (expression);                                          \
+#define CO_TRY(declaration, expression)                                                         \
+  auto CHORDFS_JOIN(try_, __LINE__) = (expression);                                             \
   if (!CHORDFS_JOIN(try_, __LINE__)) co_return std::move(CHORDFS_JOIN(try_, __LINE__)).error(); \
   declaration = *std::move(CHORDFS_JOIN(try_, __LINE__))
 /// The same for Result<void>, or where the value is not wanted.
-#define TRY_VOID(expression)                                                  \
+#define TRY_VOID(expression) \
   if (auto try_result = (expression); !try_result) return std::move(try_result).error()
-#define CO_TRY_VOID(expression)                                               \
+#define CO_TRY_VOID(expression) \
   if (auto try_result = (expression); !try_result) co_return std::move(try_result).error()

@@ -14,7 +14,9 @@ constexpr Duration kPauseMax = 100ms;
 constexpr Duration kConnectTimeout = 2s;
 constexpr std::size_t kWalkNodesMax = 10'000;
 
-Endpoint endpoint_of(const wire::Peer& peer) { return {peer.host(), static_cast<std::uint16_t>(peer.port())}; }
+Endpoint endpoint_of(const wire::Peer& peer) {
+  return {peer.host(), static_cast<std::uint16_t>(peer.port())};
+}
 }  // namespace
 
 RingClient::RingClient(Runtime& runtime, Transport& transport, std::vector<Endpoint> via)
@@ -81,8 +83,10 @@ awaitable<Result<Location>> RingClient::locate(Id id) {
   for (const auto& position : *found) {
     if (!seen.insert(position.node).second) continue;
     auto peer = to_peer(position.node, position.at);
-    if (seen.size() == 1) location.owner = std::move(peer);
-    else *location.successors.emplace(location.successors.end()) = std::move(peer);
+    if (seen.size() == 1)
+      location.owner = std::move(peer);
+    else
+      *location.successors.emplace(location.successors.end()) = std::move(peer);
     // Whoever is named is a door for later, so that the client outlives the node it came in by.
     add_peer(position.at);
   }
@@ -128,9 +132,12 @@ awaitable<Result<Reply>> RingClient::call_arc(ArcNumber arc, Request request, Du
         co_await runtime_.sleep(std::min(runtime_.jitter(attempt.pause()), Duration(until - runtime_.now())));
       }
       auto nodes = co_await candidates(arc);
-      if (nodes) attempt.refill(std::move(*nodes));
-      else if (nodes.code() == Errc::cancelled) co_return nodes.error();
-      else last = nodes.error();
+      if (nodes)
+        attempt.refill(std::move(*nodes));
+      else if (nodes.code() == Errc::cancelled)
+        co_return nodes.error();
+      else
+        last = nodes.error();
       continue;
     }
     auto timeout = std::min(kClientCallTimeout, Duration(until - runtime_.now()));
@@ -261,7 +268,9 @@ awaitable<void> RingClient::assert_opens(ArcNumber arc, std::vector<std::uint64_
   if (reply.code() == Errc::session_closed && session_ == session) session_ = 0;
 }
 
-void RingClient::opened(std::uint64_t ino) { ++opens_[ino]; }
+void RingClient::opened(std::uint64_t ino) {
+  ++opens_[ino];
+}
 
 void RingClient::released(std::uint64_t ino) {
   auto open = opens_.find(ino);

@@ -38,8 +38,12 @@ std::uint64_t Id::top() const {
   return read_u64({reinterpret_cast<const char*>(bytes_.data()), 8});
 }
 
-std::string Id::hex() const { return chordfs::hex(bytes()); }
-std::string Id::brief() const { return hex().substr(0, 8); }
+std::string Id::hex() const {
+  return chordfs::hex(bytes());
+}
+std::string Id::brief() const {
+  return hex().substr(0, 8);
+}
 
 Id Id::operator+(const Id& other) const {
   Id sum;
@@ -75,7 +79,9 @@ bool between(const Id& a, const Id& b, const Id& c) {
   return a < b || b < c;
 }
 
-bool owned(const Id& from, const Id& key, const Id& to) { return key == to || between(from, key, to); }
+bool owned(const Id& from, const Id& key, const Id& to) {
+  return key == to || between(from, key, to);
+}
 
 Uuid::Uuid(std::uint64_t high, std::uint64_t low) {
   for (int i = 7; i >= 0; --i, high >>= 8, low >>= 8) {
@@ -91,7 +97,9 @@ bool Uuid::parse(std::string_view bytes, Uuid& out) {
   return true;
 }
 
-std::string Uuid::hex() const { return chordfs::hex(bytes()); }
+std::string Uuid::hex() const {
+  return chordfs::hex(bytes());
+}
 
 Id position_id(const Uuid& node, std::uint32_t index) {
   std::string text = node.bytes();

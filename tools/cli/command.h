@@ -19,8 +19,7 @@ struct Common {
 };
 
 /// Connects through `common.via` and gives the client to `work`; prints its error, returns the exit code.
-int with_client(const std::string& subcommand, Common common,
-                std::function<awaitable<Result<int>>(RingClient&)> work);
+int with_client(const std::string& subcommand, Common common, std::function<awaitable<Result<int>>(RingClient&)> work);
 
 int ring(Common common);
 int locate(Common common, std::string path, bool trace);

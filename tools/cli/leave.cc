@@ -22,7 +22,8 @@ awaitable<Result<int>> watch(RingClient& client, Endpoint node) {
     if (reply) {
       silences = 0;
       const auto& progress = reply->header.leave();
-      if (terminal) std::fprintf(stderr, "\r%s: %u arcs left to hand over   ", node.text().c_str(), progress.arcs_left());
+      if (terminal)
+        std::fprintf(stderr, "\r%s: %u arcs left to hand over   ", node.text().c_str(), progress.arcs_left());
       if (progress.done()) break;
     } else if (reply.code() != Errc::timed_out || ++silences > kSilencesMax) {
       co_return reply.error();

@@ -11,8 +11,12 @@ namespace chordfs::cli {
 namespace json = boost::json;
 
 namespace {
-std::string address(const wire::Peer& peer) { return fmt::format("{}:{}", peer.host(), peer.port()); }
-double milliseconds(Duration duration) { return static_cast<double>(duration.count()) / 1e6; }
+std::string address(const wire::Peer& peer) {
+  return fmt::format("{}:{}", peer.host(), peer.port());
+}
+double milliseconds(Duration duration) {
+  return static_cast<double>(duration.count()) / 1e6;
+}
 
 /// From the root, name by name.
 awaitable<Result<std::uint64_t>> resolve(RingClient& client, std::string path) {

@@ -5,12 +5,13 @@
 
 int main(int argc, char** argv) {
   using namespace chordfs::cli;
-  CLI::App app{"Looks at a ChordFS ring and asks its nodes for things.\n"
-               "  chordfs ring --via 6000\n"
-               "  chordfs locate /mnt/dht/report.pdf --trace\n"
-               "  chordfs leave 10.0.0.7:6000\n"
-               "Exit codes: 0 done; 1 failed; 2 wrong command line; 3 no node answered.",
-               "chordfs"};
+  CLI::App app{
+      "Looks at a ChordFS ring and asks its nodes for things.\n"
+      "  chordfs ring --via 6000\n"
+      "  chordfs locate /mnt/dht/report.pdf --trace\n"
+      "  chordfs leave 10.0.0.7:6000\n"
+      "Exit codes: 0 done; 1 failed; 2 wrong command line; 3 no node answered.",
+      "chordfs"};
   app.require_subcommand(1);
   app.set_version_flag("--version", "chordfs " CHORDFS_VERSION);
 

@@ -70,8 +70,10 @@ awaitable<Result<int>> show(RingClient& client, bool as_json) {
   std::vector<Row> rows;
   for (const auto& status : statuses) rows.push_back(row_of(status));
   std::ranges::sort(rows, {}, &Row::address);
-  if (as_json) print_json(client.ring(), client.arcs(), rows);
-  else print_table(client.ring(), client.arcs(), rows);
+  if (as_json)
+    print_json(client.ring(), client.arcs(), rows);
+  else
+    print_table(client.ring(), client.arcs(), rows);
   co_return kDone;
 }
 }  // namespace

@@ -30,8 +30,7 @@ awaitable<Result<int>> run(RingClient& client, TcpTransport& transport,
 }
 }  // namespace
 
-int with_client(const std::string& subcommand, Common common,
-                std::function<awaitable<Result<int>>(RingClient&)> work) {
+int with_client(const std::string& subcommand, Common common, std::function<awaitable<Result<int>>(RingClient&)> work) {
   auto complain = [&](const Error& error) {
     std::fprintf(stderr, "chordfs %s: %s\n", subcommand.c_str(), error.text().c_str());
   };
