@@ -22,6 +22,8 @@ namespace chordfs::mount {
 namespace {
 
 constexpr std::size_t kMessageBytesMax = 4096;
+/// On a terminal, until it serves: a failure to start is one line, not also the log's view of it.
+constexpr auto kLevelBeforeServing = spdlog::level::critical;
 
 void print(const std::string& text) {
   fmt::print(stderr, "chordfs-mount: {}\n", text);
@@ -100,6 +102,7 @@ Launch::~Launch() {
 
 void Launch::serving() {
   serving_ = true;
+  if (spdlog::get_level() == kLevelBeforeServing) spdlog::set_level(spdlog::level::info);
   if (to_parent_ < 0) return;
   prctl(PR_SET_PDEATHSIG, 0);
   leave_terminal(log_file_);
@@ -125,7 +128,8 @@ Problem start_log(Options& options) {
       sink = std::make_shared<spdlog::sinks::basic_file_sink_mt>(options.log_file);
     }
     auto logger = std::make_shared<spdlog::logger>("chordfs-mount", std::move(sink));
-    logger->set_level(options.verbose ? spdlog::level::debug : spdlog::level::info);
+    auto quiet = options.log_file.empty() ? kLevelBeforeServing : spdlog::level::info;
+    logger->set_level(options.verbose ? spdlog::level::debug : quiet);
     logger->flush_on(spdlog::level::debug);
     spdlog::set_default_logger(std::move(logger));
     return {};

@@ -32,10 +32,11 @@ std::string joined(const std::vector<Endpoint>& endpoints) {
 Failure not_connected(const Error& error, const std::vector<Endpoint>& via) {
   switch (error.code) {
     case Errc::bad_message:
+      return {Exit::not_chordfs,
+              fmt::format("what answered at {} is not a ChordFS node, or not in a ring yet", joined(via))};
     case Errc::wrong_version:
     case Errc::wrong_ring:
-      return {Exit::not_chordfs,
-              fmt::format("what answered at {} is no ChordFS node of this version ({})", joined(via), error.text())};
+      return {Exit::not_chordfs, error.context};
     case Errc::unreachable:
     case Errc::timed_out:
     case Errc::unavailable:

@@ -1,6 +1,7 @@
 #include "fuse/mount/session.h"
 
 #include <fmt/format.h>
+#include <poll.h>
 #include <signal.h>
 #include <spdlog/spdlog.h>
 
@@ -52,6 +53,12 @@ fuse_session* new_session(const std::vector<std::string>& options, Target& targe
   auto* session = fuse_session_new(&arguments, &callbacks(), sizeof(fuse_lowlevel_ops), &target);
   fuse_opt_free_args(&arguments);
   return session;
+}
+
+/// As libfuse finds it out: the mount is gone, or was aborted.
+bool connection_dead(fuse_session* session) {
+  pollfd device{.fd = fuse_session_fd(session), .events = 0, .revents = 0};
+  return poll(&device, 1, 0) == 1 && (device.revents & POLLERR);
 }
 
 /// All signals belong to the Runtime's thread; a reader gets only the one that wakes it.
@@ -139,7 +146,7 @@ awaitable<Unmounted> Session::unmount() {
   }
   auto done = co_await unmounted_.wait();
   unmounter_.join();
-  gone_ = done.how == Unmounted::detached || done.how == Unmounted::not_mounted;
+  gone_ = done.how != Unmounted::failed;
   if (done.how == Unmounted::detached)
     spdlog::warn("{} is in use ({}): taken out of the tree, those who use it get errors", path_, done.reason);
   if (done.how == Unmounted::failed) spdlog::error("{} cannot be unmounted: {}", path_, done.reason);
@@ -161,9 +168,9 @@ awaitable<void> Session::stop() {
   if (!session_) co_return;
   co_await end_readers();
   co_await inbox_.finish(kLastCallsLimit);
-  // Closes the device, and unmounts if that is still to be done. Not if we detached the mount: its path may be
-  // somebody else's by now.
-  if (!gone_) fuse_session_unmount(session_);
+  // libfuse closes the device here, and unmounts by path unless the connection is dead. It must not when our mount is
+  // out of the tree but still in use: the path may be somebody else's by now. (Its few bytes are lost then.)
+  if (!gone_ || connection_dead(session_)) fuse_session_unmount(session_);
   fuse_session_destroy(std::exchange(session_, nullptr));
 }
 

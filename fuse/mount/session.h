@@ -68,7 +68,7 @@ class Session {
   std::vector<std::thread> readers_;
   std::thread unmounter_;
   std::atomic<bool> told_ready_ = false;
-  bool gone_ = false;
+  bool gone_ = false;  ///< Out of the tree, as unmount() found or brought about.
   std::size_t readers_ended_ = 0;
   OneShot<Nothing> initialised_;
   OneShot<int> ended_;
