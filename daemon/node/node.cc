@@ -142,8 +142,9 @@ void Node::make_ring(const wire::RingInfo& info) {
     config.positions = static_cast<int>(info.positions());
   }
   config.peers = {info.peers().begin(), info.peers().end()};
-  config.on_change = [this] {
+  config.on_change = [this, told = std::move(config.on_change)] {
     if (mover_) mover_->nudge();
+    if (told) told();
   };
   ring_ = std::make_unique<Ring>(runtime_, transport_, std::move(config));
 }

@@ -28,7 +28,7 @@ struct NodeConfig {
   int positions = 8;
   std::string version = CHORDFS_VERSION;
   Duration move_period = 1s;
-  RingConfig ring;              ///< Periods and timeouts; identity and addresses are filled in.
+  RingConfig ring;              ///< Periods, timeouts, on_change; identity and addresses are filled in.
 };
 
 class Node {
