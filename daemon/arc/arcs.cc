@@ -44,23 +44,24 @@ class Arcs::UnderWay {
   ArcPtr arc_;
 };
 
-Arcs::Arcs(Runtime& runtime, Disk& disk, BlockStore& blocks, const StateMachine& machine, Hooks hooks)
+Arcs::Arcs(Runtime& runtime, Disk& disk, BlockStore& blocks, std::shared_ptr<const StateMachine> machine,
+           Hooks hooks)
     : runtime_(runtime),
       disk_(disk),
       blocks_(blocks),
-      machine_(machine),
+      machine_(std::move(machine)),
       hooks_(std::move(hooks)),
-      committer_(runtime, disk, machine, hooks_.fatal) {}
+      committer_(runtime, disk, machine_, hooks_.fatal) {}
 
 awaitable<Result<void>> Arcs::create(ArcMap map) {
   disk::ArcStatus leading;
   leading.set_state(disk::ArcStatus::LEADING);
   auto status = leading.SerializeAsString();
-  CO_TRY_VOID(co_await disk_.update([&machine = machine_, map, status](const RecordView& view) {
+  CO_TRY_VOID(co_await disk_.update([machine = machine_, map, status](const RecordView& view) {
     Overlay overlay(view);
     for (ArcNumber arc = 0; arc < map.count(); ++arc) {
       ArcRecords records(arc, overlay);
-      machine.create(arc, records);
+      machine->create(arc, records);
       overlay.put(keys::status(arc), seal_record(keys::status(arc), status));
     }
     return overlay.take();
@@ -167,10 +168,10 @@ awaitable<Result<std::string>> Arcs::query(ArcNumber number, std::string query) 
   };
   auto looked = std::make_shared<Looked>();
   CO_TRY_VOID(co_await disk_.read(
-      [&machine = machine_, number, query = std::move(query), looked](const RecordView& view) {
+      [machine = machine_, number, query = std::move(query), looked](const RecordView& view) {
         Overlay none(view);
         ArcRecords records(number, none);
-        looked->answer = machine.query(number, records, query);
+        looked->answer = machine->query(number, records, query);
         looked->corrupt = records.corrupt();
       }));
   if (looked->corrupt)

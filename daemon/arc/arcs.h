@@ -30,7 +30,8 @@ class Arcs {
     std::function<void(Error)> fatal;
   };
 
-  Arcs(Runtime& runtime, Disk& disk, BlockStore& blocks, const StateMachine& machine, Hooks hooks);
+  Arcs(Runtime& runtime, Disk& disk, BlockStore& blocks, std::shared_ptr<const StateMachine> machine,
+       Hooks hooks);
 
   /// A new ring: every arc begins here, with what the state machine puts into it.
   awaitable<Result<void>> create(ArcMap map);
@@ -81,7 +82,7 @@ class Arcs {
   Runtime& runtime_;
   Disk& disk_;
   BlockStore& blocks_;
-  const StateMachine& machine_;
+  std::shared_ptr<const StateMachine> machine_;
   Hooks hooks_;
   Committer committer_;
   std::map<ArcNumber, ArcPtr> arcs_;

@@ -52,8 +52,9 @@ Batch apply_all(const StateMachine& machine, const std::vector<ToApply>& entries
 }
 }  // namespace
 
-Committer::Committer(Runtime& runtime, Disk& disk, const StateMachine& machine, std::function<void(Error)> on_fatal)
-    : disk_(disk), machine_(machine), on_fatal_(std::move(on_fatal)), tasks_(runtime) {}
+Committer::Committer(Runtime& runtime, Disk& disk, std::shared_ptr<const StateMachine> machine,
+                     std::function<void(Error)> on_fatal)
+    : disk_(disk), machine_(std::move(machine)), on_fatal_(std::move(on_fatal)), tasks_(runtime) {}
 
 void Committer::start() {
   tasks_.spawn("log", log());
@@ -160,9 +161,9 @@ awaitable<void> Committer::apply_group(Group group) {
   for (auto& [number, cut] : cuts) cut_list.push_back(cut);
 
   auto applied = std::make_shared<Applied>();
-  auto written = co_await disk_.update([&machine = machine_, entries = std::move(entries), cuts = std::move(cut_list),
+  auto written = co_await disk_.update([machine = machine_, entries = std::move(entries), cuts = std::move(cut_list),
                                         applied](const RecordView& view) {
-    return apply_all(machine, entries, cuts, view, *applied);
+    return apply_all(*machine, entries, cuts, view, *applied);
   });
   if (!written) {
     if (!fatal_ && written.code() != Errc::cancelled) on_fatal_(*(fatal_ = written.error()));

@@ -21,7 +21,7 @@ namespace chordfs {
 
 class Committer {
  public:
-  Committer(Runtime& runtime, Disk& disk, const StateMachine& machine, std::function<void(Error)> on_fatal);
+  Committer(Runtime& runtime, Disk& disk, std::shared_ptr<const StateMachine> machine, std::function<void(Error)> on_fatal);
 
   void start();
   awaitable<void> stop();
@@ -50,7 +50,7 @@ class Committer {
   void fail(Group& group, const Error& error);
 
   Disk& disk_;
-  const StateMachine& machine_;
+  std::shared_ptr<const StateMachine> machine_;  ///< Shared with plans that outlive a cancelled wait.
   std::function<void(Error)> on_fatal_;
   std::deque<Entry> to_log_;
   std::deque<Group> to_apply_;

@@ -150,11 +150,10 @@ void Node::make_ring(const wire::RingInfo& info) {
 }
 
 void Node::make_layers() {
-  tree_ = std::make_unique<Tree>(map_);
   client_ = std::make_unique<RingClient>(runtime_, transport_, std::vector<Endpoint>{config_.self});
   client_->adopt(ring_id_, map_);
   arcs_ = std::make_unique<Arcs>(
-      runtime_, disk_, *blocks_, *tree_,
+      runtime_, disk_, *blocks_, std::make_shared<const Tree>(map_),
       Arcs::Hooks{.call = [this](wire::Peer to, Request request,
                                  Duration timeout) { return call(std::move(to), std::move(request), timeout); },
                   .led = [this](ArcNumber arc) { trees_->led(arc); },

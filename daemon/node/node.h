@@ -86,7 +86,6 @@ class Node {
   std::string how_started_;
   std::string saved_ring_;
   std::unique_ptr<BlockStore> blocks_;
-  std::unique_ptr<Tree> tree_;
   std::unique_ptr<RingClient> client_;
   std::unique_ptr<Ring> ring_;
   std::unique_ptr<Arcs> arcs_;

@@ -96,6 +96,7 @@ awaitable<Transactions::Decision> Transactions::check_ancestors(std::uint64_t mo
     if (at == kRootIno) co_return Decision{};
     wire::Query query;
     query.mutable_get_inode()->set_ino(at);
+    query.mutable_get_inode()->set_parent_only(true);
     auto answer = co_await client_.query(client_.arc_of_ino(at), std::move(query));
     if (answer.code() == Errc::bad_handle || answer.code() == Errc::not_found)
       co_return Decision{Errc::not_found, "the target directory is gone"};

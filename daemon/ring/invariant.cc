@@ -118,6 +118,10 @@ class Checker {
   void broken(std::string rule, std::string what) { violations_.push_back({std::move(rule), std::move(what)}); }
 
   void skip(const View& view, std::set<Id>& skipped) {
+    // Alone by its own belief: its list is (self, self], so it skips everyone else.
+    if (view.successors.empty() && live_.contains(view.self.id))
+      for (const auto& [id, other] : live_)
+        if (id != view.self.id) skipped.insert(id);
     Id a = view.self.id;
     for (const Position& b : view.successors) {
       // Nearly always there is nobody between neighbours of a list, so this costs one search.

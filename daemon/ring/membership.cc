@@ -46,7 +46,7 @@ awaitable<Result<std::vector<Endpoint>>> Ring::introduce(std::vector<Endpoint> v
   for (;;) {
     Error first{Errc::invalid, "no node to join through"};
     bool busy = false;
-    for (const Endpoint& at : std::vector(via)) {
+    for (const Endpoint& at : via) {
       auto seeds = co_await ask_ring_info(at);
       if (seeds) co_return seeds;
       busy = busy || seeds.code() == Errc::busy;
@@ -125,15 +125,20 @@ awaitable<Result<void>> Ring::insert(Slot& slot, std::vector<Endpoint> seeds) {
   // before · (id) · the first live one of its list. Alone, it is its own successor.
   std::vector<Position> after = before.successors;
   after.push_back(before.self);
-  for (const Position& successor : after) {
-    if (successor.id == id) continue;
-    Heard heard = co_await query(successor);
-    if (heard.kind == Heard::Kind::busy) co_return in_flux(id);
+  for (const Position& candidate : after) {
+    if (candidate.id == id) continue;
+    Heard heard = co_await query(candidate);
     if (heard.kind == Heard::Kind::dead) continue;
-    if (slot.state.member()) co_return Result<void>();
+    // Someone may have come between since `before` answered, and our list must not skip it.
+    while (heard.kind == Heard::Kind::member && between(id, heard.view.predecessor.id, heard.view.self.id)) {
+      Heard closer = co_await query(heard.view.predecessor);
+      if (closer.kind == Heard::Kind::dead) break;
+      heard = std::move(closer);
+    }
+    if (heard.kind == Heard::Kind::busy) co_return in_flux(id);
     slot.state.join(before.self, heard.view);
     changed();
-    notify(successor, slot.state.self());
+    notify(heard.view.self, slot.state.self());
     poke(slot);
     co_return Result<void>();
   }

@@ -33,6 +33,13 @@ wire::QueryAnswer query_missing(const Records& records, std::uint64_t ino) {
   return query_refusal(Errc::bad_handle, "the inode is gone");
 }
 
+/// Who is about to change what is seen of this inode. A directory's times and links change with its entries.
+std::optional<wire::TxId> changer(const Records& records, const wire::Attr& attr) {
+  if (auto lock = inode_lock(records, attr.ino())) return lock->holder;
+  if (attr.type() != wire::FILE_DIRECTORY) return std::nullopt;
+  return entry_lock_within(records, attr.ino(), 0, std::numeric_limits<std::uint64_t>::max());
+}
+
 /// Why there are no names to look for in this directory; without an error if there may be.
 wire::QueryAnswer check_directory(const Records& records, std::uint64_t dir) {
   wire::Inode inode;
@@ -57,9 +64,10 @@ wire::QueryAnswer lookup(const Place& place, const Records& records, const wire:
   entry->set_type(found.type);
   entry->set_cookie(cookie_of(name_hash(query.name())));
   if (!place.is_home_of(found.ino)) return answer;
-  if (auto lock = inode_lock(records, found.ino)) return query_locked(lock->holder);
   wire::Inode inode;
-  if (load_inode(records, found.ino, inode)) *answer.mutable_attr() = inode.attr();
+  if (!load_inode(records, found.ino, inode)) return query_missing(records, found.ino);
+  if (auto holder = changer(records, inode.attr())) return query_locked(*holder);
+  *answer.mutable_attr() = std::move(*inode.mutable_attr());
   return answer;
 }
 
@@ -84,8 +92,10 @@ bool is_inline(const wire::Inode& inode) {
 wire::QueryAnswer get_inode(const Records& records, const wire::GetInode& query) {
   wire::QueryAnswer answer;
   auto* inode = answer.mutable_inode();
-  if (auto lock = inode_lock(records, query.ino())) return query_locked(lock->holder);
   if (!load_inode(records, query.ino(), *inode)) return query_missing(records, query.ino());
+  if (auto lock = inode_lock(records, query.ino())) return query_locked(lock->holder);
+  if (query.parent_only()) return answer;
+  if (auto holder = changer(records, inode->attr())) return query_locked(*holder);
   if (!query.with_xattrs()) inode->clear_xattrs();
   bool with_data = query.open() && inode->attr().type() == wire::FILE_REGULAR;
   if (with_data && is_inline(*inode)) {

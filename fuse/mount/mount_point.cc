@@ -130,15 +130,13 @@ Problem check_fuse(bool root) {
   if (access("/dev/fuse", F_OK) != 0)
     return Failure{Exit::fuse,
                    "/dev/fuse is missing: load the kernel module (modprobe fuse), or give the container the device"};
-  if (!root) {
-    if (!in_path("fusermount3"))
-      return Failure{Exit::fuse,
-                     "fusermount3 is missing: users other than root need it to mount (Debian: apt install fuse3)"};
-    return {};
-  }
+  // libfuse itself opens the device, also for users whose mount(2) fusermount3 does.
   int device = open("/dev/fuse", O_RDWR | O_CLOEXEC);
   if (device < 0) return Failure{Exit::fuse, fmt::format("/dev/fuse cannot be opened: {}", std::strerror(errno))};
   close(device);
+  if (!root && !in_path("fusermount3"))
+    return Failure{Exit::fuse,
+                   "fusermount3 is missing: users other than root need it to mount (Debian: apt install fuse3)"};
   return {};
 }
 

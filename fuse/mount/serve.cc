@@ -51,14 +51,14 @@ awaitable<Problem> serve(Runtime& runtime, FileSystem& files, asio::signal_set& 
     serving();
     spdlog::info("serving {}", path);
     auto end = co_await first_end(runtime, session, signals);
-    if (end.signal != 0) {
-      spdlog::info("{}: unmounting {}", strsignal(end.signal), path);
-      co_await session.unmount();
-    } else if (end.device_error != 0) {
+    if (end.signal != 0) spdlog::info("{}: unmounting {}", strsignal(end.signal), path);
+    auto left = co_await session.unmount();
+    if (end.device_error != 0)
       problem = Failure{Exit::fuse, fmt::format("reading /dev/fuse: {}", std::strerror(end.device_error))};
-    } else {
+    else if (end.signal == 0 && left == Unmounted::not_mounted)
       spdlog::info("{} was unmounted", path);
-    }
+    else if (end.signal == 0)
+      spdlog::warn("the kernel's connection of {} was aborted: unmounted", path);
   }
   co_await session.stop();
   co_return problem;

@@ -37,7 +37,8 @@ std::string one_line(std::string text) {
   while (text.ends_with('\n')) text.pop_back();
   for (char& c : text)
     if (c == '\n') c = ' ';
-  return text.empty() ? "the kernel refused the mount" : text;
+  // fusermount3 has printed its reason itself.
+  return text.empty() ? "fusermount3 refused" : text;
 }
 
 /// fuse_session_new() with our options; it consumes them.
@@ -127,7 +128,7 @@ awaitable<int> Session::ended() {
   return ended_.wait();
 }
 
-awaitable<void> Session::unmount() {
+awaitable<Unmounted> Session::unmount() {
   {
     SignalsBlocked blocked;
     unmounter_ = std::thread([this] {
@@ -142,6 +143,7 @@ awaitable<void> Session::unmount() {
   if (done.how == Unmounted::detached)
     spdlog::warn("{} is in use ({}): taken out of the tree, those who use it get errors", path_, done.reason);
   if (done.how == Unmounted::failed) spdlog::error("{} cannot be unmounted: {}", path_, done.reason);
+  co_return done.how;
 }
 
 awaitable<void> Session::end_readers() {

@@ -41,8 +41,9 @@ class Session {
   awaitable<Problem> ready();
   /// Returns when the device has ended: unmounted by whomever (0), or an errno.
   awaitable<int> ended();
-  /// Unmounts while calls are still served. Someone who still uses the mount does not hold it up (logged).
-  awaitable<void> unmount();
+  /// Unmounts, if that is still to be done, while calls are still served. Someone who uses the mount does not hold it up
+  /// (logged).
+  awaitable<Unmounted> unmount();
   /// Waits for the last calls and closes the device.
   awaitable<void> stop();
 

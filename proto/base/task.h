@@ -16,6 +16,7 @@
 #include <string>
 #include <utility>
 
+#include "proto/base/check.h"
 #include "proto/base/runtime.h"
 
 namespace chordfs {
@@ -82,6 +83,7 @@ class OneShot {
   static awaitable<void> suspend(std::shared_ptr<State> state) {
     co_await asio::async_initiate<const asio::use_awaitable_t<>, void(boost::system::error_code)>(
         [state](auto handler) {
+          CHECK(!state->waiter, "two coroutines wait for one OneShot");
           auto slot = asio::get_associated_cancellation_slot(handler);
           state->waiter = std::make_unique<WaiterOf<decltype(handler)>>(std::move(handler));
           if (slot.is_connected())

@@ -23,7 +23,7 @@ Incoming::Incoming(Runtime& runtime, std::unique_ptr<Stream> stream, std::string
 awaitable<void> Incoming::run(std::shared_ptr<Incoming> self, TaskGroup& tasks, std::string program) {
   auto limit = self->runtime_.schedule(self->runtime_.now() + kHelloTimeMax, [weak = std::weak_ptr(self)] {
     if (auto silent = weak.lock(); silent && !silent->greeted_)
-      silent->end({Errc::bad_message, "it sent no Hello in time: is it a ChordFS program?"});
+      silent->end({Errc::bad_message, silent->link_.peer() + " sent no Hello in time: is it a ChordFS program?"});
   });
   auto result = co_await self->link_.greet(program);
   self->runtime_.cancel(limit);
@@ -76,7 +76,7 @@ bool Incoming::full() const {
 
 void Incoming::end(const Error& why) {
   if (link_.closed()) return;
-  log_ending("connection from " + link_.peer(), why);
+  log_ending(why);
   link_.close();
 }
 

@@ -10,6 +10,8 @@ namespace chordfs {
 namespace {
 /// Below this a copy costs less than a buffer of its own in the gather write.
 constexpr std::size_t kCopiedPayloadBytesMax = 2048;
+/// More in one gather write gains nothing, and blurs which calls have certainly not left.
+constexpr std::size_t kGatherBytesMax = 1U << 20;
 /// A run of small frames is cut here, so that its memory is given back in time.
 constexpr std::size_t kTextBytesMax = 64U << 10;
 
@@ -26,7 +28,8 @@ std::size_t gather(const Pieces& pieces, std::size_t first, std::size_t skip, st
     out.emplace_back(part.data(), part.size());
     bytes += part.size();
   };
-  for (std::size_t i = first; i < pieces.size() && out.size() + 2 <= kGatherBuffersMax; ++i) {
+  auto room = [&] { return out.size() + 2 <= kGatherBuffersMax && bytes < kGatherBytesMax; };
+  for (std::size_t i = first; i < pieces.size() && room(); ++i) {
     add(pieces[i].text);
     add(pieces[i].payload.view());
   }
@@ -144,9 +147,9 @@ void Link::close() {
   progress_.notify_all();
 }
 
-void log_ending(const std::string& connection, const Error& why) {
+void log_ending(const Error& why) {
   const bool blame = why.code == Errc::bad_message || why.code == Errc::wrong_version;
-  spdlog::log(blame ? spdlog::level::warn : spdlog::level::debug, "{} closed: {}", connection, why.text());
+  spdlog::log(blame ? spdlog::level::warn : spdlog::level::debug, "closed a connection: {}", why.context);
 }
 
 std::size_t data_bytes(const wire::Request& request, std::size_t payload_bytes) {

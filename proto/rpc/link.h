@@ -73,8 +73,8 @@ class Link {
   std::uint64_t written_ = 0;
 };
 
-/// One line about why a connection ended; loud if the other side is to blame.
-void log_ending(const std::string& connection, const Error& why);
+/// One line about why a connection ended, whose context names the peer; loud if the other side is to blame.
+void log_ending(const Error& why);
 
 /// Bytes of data that the request brings or asks for: what a connection keeps an account of.
 std::size_t data_bytes(const wire::Request& request, std::size_t payload_bytes);

@@ -115,7 +115,7 @@ awaitable<void> Outgoing::write(std::shared_ptr<Outgoing> self) {
 
 void Outgoing::end(Error why) {
   if (has_ended()) return;
-  log_ending("connection to " + to_.text(), why);
+  log_ending(why);
   state_ = State::ended;
   why_ = std::move(why);
   resolver_.cancel();

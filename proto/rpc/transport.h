@@ -1,7 +1,7 @@
 #pragma once
-// Transport: how nodes, mounts and tools call one another. TCP in production (tcp.h), a virtual network in the
-// simulator (tools/sim). It may lose a call, delay it or (only in the simulator) deliver it twice; it never alters it.
-// Owner: the program; it outlives all who call. Thread: the Runtime's.
+// Transport: how nodes, mounts and tools call one another. TCP in production (tcp_transport.h), a virtual network in
+// the simulator (tools/sim). It may lose a call, delay it or (only in the simulator) deliver it twice; it never alters
+// it. Owner: the program; it outlives all who call. Thread: the Runtime's.
 
 #include <functional>
 #include <string>
@@ -36,8 +36,8 @@ class Transport {
   virtual ~Transport() = default;
 
   /// One call, one reply. Errors: unreachable (certainly not executed), timed_out (unknown whether it was), cancelled,
-  /// bad_message, wrong_version. An error that the other side reports is a Reply with header.error set, turned into an
-  /// Error here only by `answered` below.
+  /// busy (too much waits to be sent there; not executed), bad_message, wrong_version. An error that the other side
+  /// reports is a Reply with header.error set, turned into an Error here only by `answered` below.
   virtual awaitable<Result<Reply>> call(Endpoint to, Request request, Duration timeout) = 0;
 
   /// From now on requests to this node go to `handler`, one coroutine each. At most once.

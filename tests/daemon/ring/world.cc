@@ -121,7 +121,7 @@ awaitable<void> Network::stop() {
   co_await tasks_.join();
 }
 
-Node::Node(World& world, Network& network, RingConfig config) : network_(network) {
+Node::Node(World& world, Network& network, RingConfig config) : network_(network), tasks_(world) {
   Uuid node;
   CHECK(parse(config.self, node, at_));
   ring_ = std::make_unique<Ring>(world, *this, std::move(config));
@@ -132,7 +132,15 @@ awaitable<Result<Reply>> Node::call(Endpoint to, Request request, Duration timeo
   co_return co_await network_.call(at_, std::move(to), std::move(request), timeout);
 }
 
-void Node::serve(Handler handler) { network_.attach(at_, std::move(handler)); }
+awaitable<void> Node::stop() {
+  tasks_.stop();
+  co_await tasks_.join();
+  co_await ring_->stop();
+}
+
+void Node::serve(Handler handler) {
+  network_.attach(at_, std::move(handler));
+}
 
 namespace {
 
@@ -157,13 +165,11 @@ Cluster::Cluster(std::uint64_t seed, int positions, int successor_nodes)
 
 Cluster::~Cluster() {
   checked.reset();
-  tasks_.stop();
   while (!nodes_.empty()) crash(nodes_.begin()->first);
-  world.run([](Network* net, TaskGroup* tasks) -> awaitable<Nothing> {
+  world.run([](Network* net) -> awaitable<Nothing> {
     co_await net->stop();
-    co_await tasks->join();
     co_return Nothing{};
-  }(&network, &tasks_));
+  }(&network));
 }
 
 Node& Cluster::start(int n, std::vector<wire::Peer> peers) {
@@ -174,6 +180,7 @@ Node& Cluster::start(int n, std::vector<wire::Peer> peers) {
   config.successor_nodes = successor_nodes_;
   config.peers = std::move(peers);
   if (remembered_.contains(n)) config.ring = ring_;
+  config.on_change = [this] { ++changes_; };
   auto& node = nodes_[n] = std::make_unique<Node>(world, network, std::move(config));
   node->serve([ring = &node->ring()](Request request) { return dispatch(*ring, std::move(request)); });
   return *node;
@@ -186,27 +193,49 @@ void Cluster::create(int n) {
   node.ring().start();
 }
 
+void Cluster::grow(int n) {
+  create(0);
+  for (int i = 1; i < n; ++i) {
+    auto joined = join(i, i - 1);
+    CHECK(joined.has_value(), "{}", joined.error().text());
+  }
+  auto reason = settle();
+  CHECK(reason.empty(), "{}", reason);
+}
+
+Result<void> Cluster::join_stranger(Uuid identity, Endpoint via, Uuid ring) {
+  RingConfig config;
+  config.self = to_peer(identity, at(90));
+  config.ring = ring;
+  auto stranger = std::make_unique<Node>(world, network, std::move(config));
+  stranger->serve([own = &stranger->ring()](Request request) { return dispatch(*own, std::move(request)); });
+  auto joined = world.run(stranger->ring().join({std::move(via)}));
+  stop(std::move(stranger));
+  return joined;
+}
+
 Result<void> Cluster::join(int n, int via) {
   return world.run(start(n, {}).ring().join({at(via)}));
 }
 
 void Cluster::join_soon(int n, int via) {
-  start(n, {});
-  tasks_.spawn("join", join_task(n, via));
+  Node& node = start(n, {});
+  node.spawn("join", join_task(node.ring(), n, via));
 }
 
-awaitable<void> Cluster::join_task(int n, int via) {
-  auto joined = co_await nodes_.at(n)->ring().join({at(via)});
+awaitable<void> Cluster::join_task(Ring& ring, int n, int via) {
+  auto joined = co_await ring.join({at(via)});
   if (!joined) join_errors_[n] = joined.error().text();
 }
 
 void Cluster::resume_soon(int n) {
-  start(n, remembered_[n]);
-  tasks_.spawn("resume", resume_task(n));
+  auto peers = remembered_[n];
+  Node& node = start(n, std::move(peers));
+  node.spawn("resume", resume_task(node.ring(), n));
 }
 
-awaitable<void> Cluster::resume_task(int n) {
-  auto resumed = co_await nodes_.at(n)->ring().resume();
+awaitable<void> Cluster::resume_task(Ring& ring, int n) {
+  auto resumed = co_await ring.resume();
   if (!resumed) join_errors_[n] = resumed.error().text();
 }
 
@@ -214,10 +243,11 @@ void Cluster::stop(std::unique_ptr<Node> node) {
   node->down();
   network.detach(node->at());
   auto checking = std::exchange(world.after_step, nullptr);
-  world.run([](Ring* ring) -> awaitable<Nothing> {
-    co_await ring->stop();
+  world.run([](Node* stopped) -> awaitable<Nothing> {
+    co_await stopped->stop();
     co_return Nothing{};
-  }(&node->ring()));
+  }(node.get()));
+  ++changes_;
   world.after_step = std::move(checking);
 }
 
@@ -232,6 +262,24 @@ void Cluster::leave(int n) {
   auto left = world.run(node(n).ring().leave());
   CHECK(left.has_value(), "{}", left.error().text());
   crash(n);
+}
+
+bool Cluster::ordinary() const {
+  return nodes_of(principals(snapshot())) > successor_nodes_;
+}
+
+bool Cluster::may_fail(int n) const {
+  auto after = snapshot();
+  std::erase_if(after.live, [&](const View& view) { return view.self.node == uuid(n); });
+  std::erase_if(after.in_flight, [&](const View& view) { return view.self.node == uuid(n); });
+  std::set<Id> live;
+  for (const View& view : after.live) live.insert(view.self.id);
+  for (const auto* views : {&after.live, &after.in_flight})
+    for (const View& view : *views)
+      if (std::ranges::none_of(view.successors,
+                               [&](const Position& p) { return p.node != view.self.node && live.contains(p.id); }))
+        return false;
+  return nodes_of(principals(after)) > successor_nodes_;
 }
 
 std::vector<int> Cluster::numbers() const {
@@ -252,12 +300,10 @@ RingSnapshot Cluster::snapshot() const {
 }
 
 void Cluster::check() {
-  if (!checked || !violation.empty()) return;
-  auto now = snapshot();
-  // In-flight lists matter to principals, too, but change at every instant: check only when a member has changed.
-  if (now.live == seen_) return;
-  seen_ = now.live;
+  if (!checked || !violation.empty() || changes_ == checked_changes_) return;
+  checked_changes_ = changes_;
   ++checks;
+  auto now = snapshot();
   auto broken = check_invariant(now, *checked);
   std::set<Id> live, principals;
   for (const View& view : now.live) live.insert(view.self.id);
@@ -265,21 +311,21 @@ void Cluster::check() {
   // C17: principals are lost only by failing.
   if (*checked == RingMode::ordinary)
     for (const Id& id : principals_)
-      if (live.contains(id) && !principals.contains(id)) broken.push_back({"C17", id.brief() + " is principal no more"});
+      if (live.contains(id) && !principals.contains(id))
+        broken.push_back({"C17", id.brief() + " is principal no more"});
   principals_ = std::move(principals);
   if (!broken.empty())
-    violation = fmt::format("at {} ms: {}", std::chrono::duration_cast<std::chrono::milliseconds>(
-                                                world.now().time_since_epoch()).count(), text_of(broken));
+    violation = fmt::format(
+        "at {} ms: {}", std::chrono::duration_cast<std::chrono::milliseconds>(world.now().time_since_epoch()).count(),
+        text_of(broken));
 }
 
 std::string Cluster::settle(Duration limit) {
-  std::vector<View> last;
+  std::uint64_t seen = changes_ - 1;
   auto ideal = [&] {
-    if (!all_joined()) return false;
-    auto now = snapshot();
-    if (now.live == last) return false;  // Unchanged since it was not ideal.
-    last = now.live;
-    return check_ideal(now).empty();
+    if (seen == changes_ || !all_joined()) return false;
+    seen = changes_;
+    return check_ideal(snapshot()).empty();
   };
   if (world.run_until(ideal, limit)) return "";
   std::string text = text_of(check_ideal(snapshot()));

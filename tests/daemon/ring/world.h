@@ -15,6 +15,7 @@
 
 #include "daemon/ring/invariant.h"
 #include "daemon/ring/ring.h"
+#include "proto/base/check.h"
 
 namespace chordfs::test {
 
@@ -98,14 +99,17 @@ class Node final : public Transport {
   Ring& ring() { return *ring_; }
   const Endpoint& at() const { return at_; }
   bool up() const { return up_; }
-  /// Stops answering at once, then stops.
+  /// Makes no calls any more.
   void down() { up_ = false; }
+  void spawn(std::string name, awaitable<void> task) { tasks_.spawn(std::move(name), std::move(task)); }
+  awaitable<void> stop();
 
  private:
   Network& network_;
   Endpoint at_;
   bool up_ = true;
   std::unique_ptr<Ring> ring_;
+  TaskGroup tasks_;
 };
 
 /// Ring of Nodes named by small numbers: number n listens on port 6000 + n with identity n.
@@ -118,13 +122,21 @@ class Cluster {
   static Uuid uuid(int n) { return Uuid(0x6e6f6465, static_cast<std::uint64_t>(n) + 1); }
 
   void create(int n);
+  /// Nodes 0 … n - 1, one by one, then ideal.
+  void grow(int n);
   Result<void> join(int n, int via);
+  /// What a stranger with this identity is told, who joins through any address and may know a ring already.
+  Result<void> join_stranger(Uuid identity, Endpoint via, Uuid ring);
   /// Starts joining; see joined().
   void join_soon(int n, int via);
   /// The same identity again, with what it remembered of its peers.
   void resume_soon(int n);
   void crash(int n);
   void leave(int n);
+  /// The proof's premise: without n, every member (and every list on its way) keeps a live entry of another node, and
+  /// the principals lie on more than successor_nodes nodes.
+  bool may_fail(int n) const;
+  bool ordinary() const;
 
   Node& node(int n) { return *nodes_.at(n); }
   bool has(int n) const { return nodes_.contains(n); }
@@ -146,8 +158,8 @@ class Cluster {
  private:
   void check();
   Node& start(int n, std::vector<wire::Peer> peers);
-  awaitable<void> join_task(int n, int via);
-  awaitable<void> resume_task(int n);
+  awaitable<void> join_task(Ring& ring, int n, int via);
+  awaitable<void> resume_task(Ring& ring, int n);
   void stop(std::unique_ptr<Node> node);
 
   int positions_;
@@ -156,9 +168,9 @@ class Cluster {
   std::map<int, std::unique_ptr<Node>> nodes_;
   std::map<int, std::vector<wire::Peer>> remembered_;
   std::map<int, std::string> join_errors_;
-  std::set<Id> principals_;  ///< At the last check.
-  std::vector<View> seen_;
-  TaskGroup tasks_{world};
+  std::set<Id> principals_;    ///< At the last check.
+  std::uint64_t changes_ = 0;  ///< Told by the rings.
+  std::uint64_t checked_changes_ = 0;
 };
 
 template <class T>

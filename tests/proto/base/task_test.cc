@@ -11,7 +11,7 @@ namespace chordfs {
 namespace {
 
 class TaskTest : public ::testing::Test {
- protected:
+ public:
   void run(awaitable<void> scenario) { run_to_end(io_, std::move(scenario)); }
   /// Lets everything that is ready run, once or more.
   static awaitable<void> turns(int count = 8) {
@@ -26,7 +26,7 @@ class TaskTest : public ::testing::Test {
 // ---- OneShot
 
 class OneShotTest : public TaskTest {
- protected:
+ public:
   awaitable<void> take(OneShot<int> shot) { seen_.push_back(co_await shot.wait()); }
   awaitable<void> take_or_note_cancel(OneShot<int> shot) {
     bool cancelled = false;
@@ -119,7 +119,7 @@ TEST_F(OneShotTest, CancelAfterTheValueComesTooLate) {
 // ---- Signal
 
 class SignalTest : public TaskTest {
- protected:
+ public:
   awaitable<void> note(Signal* signal, int number) {
     co_await signal->wait();
     seen_.push_back(number);
@@ -160,7 +160,7 @@ TEST_F(SignalTest, ManyWaitsThatTimeOutLeaveNothingBehind) {
 // ---- TaskGroup
 
 class TaskGroupTest : public TaskTest {
- protected:
+ public:
   awaitable<void> sleep_long(int number) {
     struct Note {
       std::vector<int>& seen;
@@ -249,7 +249,7 @@ TEST_F(TaskGroupTest, OtherExceptionsAreBugs) {
 // ---- Semaphore
 
 class SemaphoreTest : public TaskTest {
- protected:
+ public:
   awaitable<void> hold_and_note(Semaphore* places, int number) {
     auto hold = co_await places->acquire();
     ++inside_;

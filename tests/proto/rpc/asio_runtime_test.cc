@@ -12,7 +12,7 @@ namespace chordfs {
 namespace {
 
 class AsioRuntimeTest : public ::testing::Test {
- protected:
+ public:
   void run(awaitable<void> scenario) { run_to_end(io_, std::move(scenario)); }
   asio::io_context io_{1};
   AsioRuntime runtime_{io_};

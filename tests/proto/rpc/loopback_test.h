@@ -15,13 +15,13 @@
 namespace chordfs {
 
 class LoopbackTest : public ::testing::Test {
- protected:
+ public:
   LoopbackTest() {
     server_.serve([this](Request request) { return handle(std::move(request)); });
     EXPECT_TRUE(server_.listen("127.0.0.1", 0));
   }
   ~LoopbackTest() override {
-    never_.set({});
+    release();
     run([](LoopbackTest* t) -> awaitable<void> {
       co_await t->client_.stop();
       co_await t->server_.stop();
@@ -32,17 +32,15 @@ class LoopbackTest : public ::testing::Test {
   void run(awaitable<void> scenario) { run_to_end(io_, std::move(scenario)); }
   Endpoint server() const { return {"127.0.0.1", server_.port()}; }
 
-  /// Ping: answered at once. Neighbours: answered once never_ is set. PutBlock: its payload comes back. GetBlock: that
+  /// Ping: answered at once. Neighbours: answered after release(). PutBlock: its payload comes back. GetBlock: that
   /// many bytes. Find: an Error.
   awaitable<Reply> handle(Request request) {
     ++requests_;
     Reply reply;
     switch (request.header.kind_case()) {
-      case wire::Request::kNeighbours: {
-        auto never = never_;
-        co_await never.wait();
+      case wire::Request::kNeighbours:
+        co_await wait_for_release();
         break;
-      }
       case wire::Request::kPutBlock:
         reply.payload = std::move(request.payload);
         break;
@@ -55,6 +53,19 @@ class LoopbackTest : public ::testing::Test {
         reply.header.mutable_ping();
     }
     co_return reply;
+  }
+
+  awaitable<void> wait_for_release() {
+    struct Inside {
+      int& count;
+      explicit Inside(int& c) : count(c) { ++count; }
+      ~Inside() { --count; }
+    } inside(waiting_);
+    while (!released_) co_await released_signal_.wait();
+  }
+  void release() {
+    released_ = true;
+    released_signal_.notify_all();
   }
 
   static Request ping() {
@@ -92,8 +103,10 @@ class LoopbackTest : public ::testing::Test {
   TcpTransport server_{runtime_, "test-server"};
   TcpTransport client_{runtime_, "test-client"};
   TaskGroup tasks_{runtime_};
-  OneShot<Nothing> never_;
   int requests_ = 0;
+  int waiting_ = 0;  ///< Handlers that wait for release().
+  bool released_ = false;
+  Signal released_signal_;
 };
 
 }  // namespace chordfs

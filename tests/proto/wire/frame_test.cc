@@ -186,7 +186,9 @@ TEST(FrameDecoder, StrangerMaySendAHelloOnly) {
 }
 
 TEST(FrameDecoder, OtherProtocolsAreRefusedFromTheirFirstBytes) {
-  for (auto* stream : {"GET / HTTP/1.1\r\n\r\n", "SSH-2.0-OpenSSH_9.2\r\n", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc"}) {
+  using namespace std::string_view_literals;
+  const std::string_view tls = "\x16\x03\x01\x02\0\x01\0\x01\xfc"sv;
+  for (auto stream : {"GET / HTTP/1.1\r\n\r\n"sv, "SSH-2.0-OpenSSH_9.2\r\n"sv, tls}) {
     FrameDecoder decoder;
     EXPECT_EQ(decode(decoder, stream, 100).code(), Errc::bad_message) << stream;
   }

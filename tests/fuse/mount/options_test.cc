@@ -1,0 +1,76 @@
+#include "fuse/mount/options.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace chordfs::mount {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+std::variant<Options, Exit> parse(std::vector<const char*> arguments) {
+  arguments.insert(arguments.begin(), "chordfs-mount");
+  return parse_command_line(static_cast<int>(arguments.size()), arguments.data());
+}
+
+Options parsed(std::vector<const char*> arguments) {
+  auto result = parse(std::move(arguments));
+  EXPECT_TRUE(std::holds_alternative<Options>(result));
+  return std::holds_alternative<Options>(result) ? std::get<Options>(result) : Options();
+}
+
+Exit ended(std::vector<const char*> arguments) {
+  auto result = parse(std::move(arguments));
+  EXPECT_TRUE(std::holds_alternative<Exit>(result));
+  return std::holds_alternative<Exit>(result) ? std::get<Exit>(result) : Exit::failed;
+}
+
+TEST(MountOptions, MountPointAndPeers) {
+  auto options = parsed({"/mnt/dht", "--via", "6001,node7:6002"});
+  EXPECT_EQ(options.mount_point, "/mnt/dht");
+  EXPECT_THAT(options.via, ElementsAre(Endpoint{"127.0.0.1", 6001}, Endpoint{"node7", 6002}));
+  EXPECT_FALSE(options.foreground);
+}
+
+TEST(MountOptions, MountPointMayComeLast) {
+  EXPECT_EQ(parsed({"-o", "ro", "--via", "6001", "/mnt"}).mount_point, "/mnt");
+}
+
+TEST(MountOptions, ListsOfOptionsAreSplitAndNonemptyIsOurs) {
+  auto options = parsed({"/mnt", "--via", "6001", "-o", "ro,nonempty", "-o", "noexec"});
+  EXPECT_THAT(options.fuse, ElementsAre("ro", "noexec"));
+  EXPECT_TRUE(options.nonempty);
+}
+
+TEST(MountOptions, OursComeBeforeTheUsersSoThatHisWin) {
+  auto options = parsed({"/mnt", "--via", "6001", "-o", "nosuid"});
+  EXPECT_THAT(libfuse_options(options, true),
+              ElementsAre("default_permissions", "subtype=chordfs", "fsname=chordfs:127.0.0.1:6001", "allow_other",
+                          "suid", "dev", "nosuid"));
+}
+
+TEST(MountOptions, OthersSeeOnlyRootsMountsUnasked) {
+  auto options = parsed({"/mnt", "--via", "6001"});
+  EXPECT_THAT(libfuse_options(options, false),
+              ElementsAre("default_permissions", "subtype=chordfs", "fsname=chordfs:127.0.0.1:6001"));
+}
+
+TEST(MountOptions, MistakeIsOneLineOnStandardError) {
+  testing::internal::CaptureStderr();
+  EXPECT_EQ(ended({"/mnt", "--via", "0"}), Exit::usage);
+  EXPECT_EQ(testing::internal::GetCapturedStderr(),
+            "chordfs-mount: --via: '0' is not PORT or HOST:PORT: a port is 1 to 65535\n");
+  testing::internal::CaptureStderr();
+  EXPECT_EQ(ended({"/mnt"}), Exit::usage);
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "chordfs-mount: --via is required (see chordfs-mount --help)\n");
+}
+
+TEST(MountOptions, HelpSaysTheExitCodes) {
+  testing::internal::CaptureStdout();
+  EXPECT_EQ(ended({"--help"}), Exit::ok);
+  EXPECT_THAT(testing::internal::GetCapturedStdout(), HasSubstr("5  no peer answered"));
+}
+
+}  // namespace
+}  // namespace chordfs::mount
