@@ -31,6 +31,8 @@ class RingScenario {
       pause();
     }
     const Time calm = ring_.world().now();
+    // After a violation nothing that follows says anything.
+    if (!ring_.violations().empty()) return report_of(ring_);
     if (auto wrong = calm_down(); !wrong.empty()) ring_.violation("not one ordered ring again: " + wrong);
     auto report = report_of(ring_);
     report.numbers["seconds to settle"] = static_cast<std::uint64_t>((ring_.world().now() - calm) / 1s);
@@ -91,8 +93,15 @@ class RingScenario {
           ring_.host(victim).crash();
         else
           ring_.host(victim).power_off();
-        ring_.world().after(rng_.between(kDownMin, kDownMax), [this, victim] { ring_.restart(victim); });
+        ring_.world().after(rng_.between(kDownMin, kDownMax), [this, victim] { restart(victim); });
     }
+  }
+
+  /// Through somebody who is in the ring: one that knows only dead peers would be a ring of its own until it is met.
+  void restart(std::size_t index) {
+    const auto serving = ring_.serving_nodes();
+    if (serving.empty()) ring_.world().after(kDownMin, [this, index] { restart(index); });
+    else ring_.restart(index, serving[rng_.below(serving.size())]);
   }
 
   void join_some_more() {

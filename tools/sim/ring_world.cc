@@ -11,6 +11,7 @@
 namespace chordfs {
 
 namespace {
+constexpr std::size_t kPortFirst = 6000;
 constexpr Duration kRestartAfter = 1s;
 constexpr Duration kLookEvery = 250ms;
 constexpr Duration kLeavePoll = 500ms;
@@ -48,6 +49,7 @@ class RingWorld::NodeProgram final : public Program {
   awaitable<void> run() override {
     auto result = co_await node_.start();
     started_ = result.has_value();
+    if (started_) ring_.world_.note(fmt::format("node {} serves: {}", index_, node_.how_started()));
     ring_.ring_changed_ = true;
     if (started_) result = co_await node_.ended();
     ring_.ended(index_, std::move(result), started_);
@@ -123,13 +125,14 @@ RingWorld::Index RingWorld::make_slot(std::vector<Endpoint> via) {
   slot.via = std::move(via);
   slot.disk = std::make_unique<SimDisk>(world_.runtime(), options_.disk);
   // The checker names nodes by their ports.
-  Endpoint endpoint{fmt::format("10.0.0.{}", index), static_cast<std::uint16_t>(6000 + index)};
+  Endpoint endpoint{fmt::format("10.0.0.{}", index), static_cast<std::uint16_t>(kPortFirst + index)};
   slot.host = &world_.add_host({.endpoint = endpoint, .program = [this, index](Runtime& runtime, Transport& transport) {
                                   return std::make_unique<NodeProgram>(*this, index, runtime, transport);
                                 }});
   slot.host->on_death([this, &slot](SimHost::Death death) {
     slot.disk->crash(death == SimHost::Death::machine ? Crash::power_loss : Crash::process_kill);
     slot.program = nullptr;
+    world_.note(fmt::format("node {} dies", slot.host->endpoint().port - kPortFirst));
     ring_changed_ = fate_changed_ = true;
   });
   slot.host->start();
@@ -147,6 +150,7 @@ RingWorld::Index RingWorld::add_node(std::vector<Index> via) {
   CHECK(!via.empty(), "a second ring is not meant");
   std::vector<Endpoint> doors;
   for (auto door : via) doors.push_back(host(door).endpoint());
+  world_.note(fmt::format("node {} is to join through node {}", slots_.size(), via.front()));
   return make_slot(std::move(doors));
 }
 
@@ -157,14 +161,15 @@ void RingWorld::leave(Index index) {
   operator_->program_as<Operator>().leave(index);
 }
 
-void RingWorld::restart(Index index) {
+void RingWorld::restart(Index index, std::optional<Index> via) {
   auto& slot = *slots_.at(index);
   if (slot.gone || slot.host->alive()) return;
   if (slot.leaving && has_left(slot)) {
     slot.gone = true;
     return;
   }
-  // One that was first of its ring has nobody to join through but those it remembers; so has one that never got in.
+  world_.note(fmt::format("node {} starts again", index));
+if (via) slot.via = {host(*via).endpoint()};
   slot.host->start();
   fate_changed_ = true;
 }
@@ -333,6 +338,20 @@ void RingWorld::violation(std::string text) {
   if (violations_.size() >= kViolationsMax) return;
   violations_.push_back(fmt::format("at {}: {}", time_text(), text));
   world_.note("VIOLATION " + text);
+  if (violations_.size() == 1) trace_of_violation_ = ring_text() + world_.trace().text();
+}
+
+std::string RingWorld::ring_text() const {
+  auto name = [](const Position& p) { return fmt::format("{}/{}", p.at.port - kPortFirst, p.index); };
+  auto ring = snapshot().live;
+  std::ranges::sort(ring, {}, [](const View& view) { return view.self.id; });
+  std::string text;
+  for (const auto& view : ring) {
+    text += fmt::format("{} after {}:", name(view.self), name(view.predecessor));
+    for (const auto& successor : view.successors) text += " " + name(successor);
+    text += "\n";
+  }
+  return text;
 }
 
 void RingWorld::check_step() {

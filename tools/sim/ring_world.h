@@ -61,8 +61,8 @@ class RingWorld {
   Index add_node(std::vector<Index> via);
   /// The node hands everything over and ends for good; asked again until it has, also across its crashes.
   void leave(Index index);
-  /// Unless it runs already or has left.
-  void restart(Index index);
+  /// Unless it runs already or has left. `via`: the peer on its command line, instead of the one before.
+  void restart(Index index, std::optional<Index> via = {});
   SimDisk& disk(Index index) { return *slots_.at(index)->disk; }
 
   // ---- What is so. ----
@@ -99,6 +99,8 @@ class RingWorld {
 
   const std::vector<std::string>& violations() const { return violations_; }
   void violation(std::string text);
+  /// The last lines of the trace when the first violation was found.
+  const std::string& trace_of_violation() const { return trace_of_violation_; }
   std::uint64_t ring_checks() const { return ring_checks_; }
   std::uint64_t arc_checks() const { return arc_checks_; }
   /// Nodes that ended because their disk failed.
@@ -127,6 +129,8 @@ class RingWorld {
   void check_arcs();
   void check_disks();
   std::string unsettled_ring() const;
+  /// Every member with its list, by node and index of position: what to look at when the invariant is broken.
+  std::string ring_text() const;
 
   const RingWorldOptions options_;
   std::vector<std::unique_ptr<Slot>> slots_;
@@ -136,6 +140,7 @@ class RingWorld {
   std::vector<std::optional<Index>> leaders_;
   std::set<Id> principals_;
   std::vector<std::string> violations_;
+  std::string trace_of_violation_;
   std::uint64_t ring_checks_ = 0, arc_checks_ = 0;
   std::size_t disk_ends_ = 0;
   SimHost* operator_ = nullptr;

@@ -32,7 +32,7 @@ ScenarioReport report_of(RingWorld& ring) {
   report.numbers["ring checks"] = ring.ring_checks();
   report.numbers["arc checks"] = ring.arc_checks();
   report.trace_hash = ring.world().trace_hash();
-  if (!report.ok()) report.trace = ring.world().trace().text();
+  if (!report.ok()) report.trace = ring.trace_of_violation();
   return report;
 }
 
