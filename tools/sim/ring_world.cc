@@ -169,7 +169,7 @@ void RingWorld::restart(Index index, std::optional<Index> via) {
     return;
   }
   world_.note(fmt::format("node {} starts again", index));
-if (via) slot.via = {host(*via).endpoint()};
+  if (via) slot.via = {host(*via).endpoint()};
   slot.host->start();
   fate_changed_ = true;
 }
