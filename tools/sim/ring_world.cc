@@ -169,6 +169,11 @@ void RingWorld::restart(Index index, std::optional<Index> via) {
     return;
   }
   world_.note(fmt::format("node {} starts again", index));
+  // Who was to join through one that has left meanwhile is told another.
+  bool door_left = std::ranges::any_of(slots_, [&](const auto& other) {
+    return other->gone && std::ranges::count(slot.via, other->host->endpoint()) > 0;
+  });
+  if (door_left && !via && !serving_nodes().empty()) via = serving_nodes().front();
   if (via) slot.via = {host(*via).endpoint()};
   slot.host->start();
   fate_changed_ = true;
