@@ -53,7 +53,9 @@ Page read_page(const RecordView& view, ArcNumber arc, const std::string& from) {
 Mover::Mover(Arcs& arcs, wire::Peer self, Duration period, Desired desired)
     : arcs_(arcs), self_(std::move(self)), period_(period), desired_(std::move(desired)), tasks_(arcs.runtime()) {}
 
-void Mover::start() { tasks_.spawn("move arcs", rounds()); }
+void Mover::start() {
+  tasks_.spawn("move arcs", rounds());
+}
 
 awaitable<void> Mover::stop() {
   tasks_.stop();
@@ -87,7 +89,8 @@ awaitable<void> Mover::round() {
       continue;
     }
     if (!arc->leads()) continue;
-    auto to = co_await desired_(arc->number);
+    auto to = co_await desired_(arc->number, refusing_);
+    if (!to) refusing_.clear();
     if (!to || to->node() == self_.node()) continue;
     wanted[arc->number] = to->node();
     auto& hint = hints[to->node()];
@@ -105,7 +108,8 @@ awaitable<void> Mover::round() {
     Request request;
     *request.header.mutable_arc_hint()->mutable_holder() = self_;
     for (auto arc : hint.second) request.header.mutable_arc_hint()->add_arcs(arc);
-    std::ignore = co_await call(hint.first, std::move(request), kFrozenTimeout);  // Soft state: the next round says it again.
+    std::ignore =
+        co_await call(hint.first, std::move(request), kFrozenTimeout);  // Soft state: the next round says it again.
   }
 }
 
@@ -141,7 +145,9 @@ awaitable<Result<void>> Mover::move(ArcPtr arc, wire::Peer to) {
   offer.header.mutable_arc_offer()->set_arc(arc->number);
   offer.header.mutable_arc_offer()->set_generation(generation);
   *offer.header.mutable_arc_offer()->mutable_holder() = self_;
-  CO_TRY(auto accepted, co_await call(to, std::move(offer), kMoveTimeout));
+  auto offered = co_await call(to, std::move(offer), kMoveTimeout);
+  if (offered.code() == Errc::not_permitted) refusing_.insert(to.node());
+  CO_TRY(auto accepted, std::move(offered));
   const auto& held = accepted.header.arc_offer().blocks_held();
   std::set<std::string> sent(held.begin(), held.end());
 
@@ -181,7 +187,8 @@ awaitable<Result<std::uint64_t>> Mover::send_records(ArcPtr arc, wire::Peer to, 
     auto page = std::make_shared<Page>();
     CO_TRY_VOID(co_await arcs_.disk().read_at(
         view, [page, number = arc->number, from](const RecordView& v) { *page = read_page(v, number, from); }));
-    if (page->corrupt) co_return Error{Errc::corrupt, fmt::format("a record of arc {} failed its checksum", arc->number)};
+    if (page->corrupt)
+      co_return Error{Errc::corrupt, fmt::format("a record of arc {} failed its checksum", arc->number)};
     Request request;
     auto& out = *request.header.mutable_arc_page();
     out.set_arc(arc->number);
@@ -229,18 +236,20 @@ awaitable<Result<std::uint64_t>> Mover::send_log(ArcPtr arc, wire::Peer to, std:
       std::optional<Error> error;
     };
     auto read = std::make_shared<Read>();
-    CO_TRY_VOID(co_await arcs_.disk().read([read, number = arc->number, from, to_index = arc->applied](
-                                               const RecordView& view) {
-      std::size_t bytes = 0;
-      view.scan(keys::log(number, from + 1), keys::log(number, to_index + 1),
-                [&](std::string_view key, std::string_view value) {
-                  auto entry = decode_log_record(number, read_u64(key.substr(keys::kPrefixBytes)), value);
-                  if (!entry) read->error = entry.error();
-                  else read->entries.emplace_back(entry->payload);
-                  bytes += value.size();
-                  return !read->error && bytes < kPageBytesMax && read->entries.size() < kPageRecordsMax;
-                });
-    }));
+    CO_TRY_VOID(
+        co_await arcs_.disk().read([read, number = arc->number, from, to_index = arc->applied](const RecordView& view) {
+          std::size_t bytes = 0;
+          view.scan(keys::log(number, from + 1), keys::log(number, to_index + 1),
+                    [&](std::string_view key, std::string_view value) {
+                      auto entry = decode_log_record(number, read_u64(key.substr(keys::kPrefixBytes)), value);
+                      if (!entry)
+                        read->error = entry.error();
+                      else
+                        read->entries.emplace_back(entry->payload);
+                      bytes += value.size();
+                      return !read->error && bytes < kPageBytesMax && read->entries.size() < kPageRecordsMax;
+                    });
+        }));
     if (read->error) co_return *read->error;
     if (read->entries.empty()) co_return Error{Errc::busy, "the log was cut"};
     Request request;

@@ -14,8 +14,11 @@ namespace chordfs {
 
 class Mover {
  public:
-  /// The node that should hold the arc; nothing if it is this one, or nobody knows.
-  using Desired = std::function<awaitable<std::optional<wire::Peer>>(ArcNumber)>;
+  /// Nodes, by their identities.
+  using Nodes = std::set<std::string>;
+  /// The node that should hold the arc; nothing if it is this one, or nobody knows. Those named take nothing now,
+  /// because they are leaving themselves: of use to a node that must find somebody else.
+  using Desired = std::function<awaitable<std::optional<wire::Peer>>(ArcNumber, Nodes)>;
 
   Mover(Arcs& arcs, wire::Peer self, Duration period, Desired desired);
 
@@ -48,6 +51,7 @@ class Mover {
   std::map<ArcNumber, std::string> wanted_;  ///< Whom the last round wanted to give an arc to.
   std::set<ArcNumber> moving_;
   std::map<std::string, int> moved_;  ///< Since the last line in the log.
+  Nodes refusing_;                    ///< Are leaving, as they said; asked again when nobody else is left.
   bool hurry_ = false;
   Signal wake_;
   TaskGroup tasks_;

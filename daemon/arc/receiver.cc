@@ -46,7 +46,7 @@ Result<Receiver::Hold> Receiver::hold(ArcNumber number, std::uint64_t generation
 }
 
 awaitable<Result<Reply>> Receiver::offer(wire::ArcOffer offer) {
-  if (refusing_) co_return Error{Errc::busy, "this node is leaving the ring"};
+  if (refusing_) co_return Error{Errc::not_permitted, "this node is leaving the ring"};
   auto arc = arcs_.find(offer.arc());
   if (arc && (arc->status.state() != disk::ArcStatus::LEARNING || arc->receiving))
     co_return Error{Errc::busy, fmt::format("this node has a part in arc {} already", offer.arc())};

@@ -10,7 +10,8 @@
 namespace chordfs {
 
 namespace {
-constexpr Duration kSavePeersEvery = 10s;
+/// A node that restarts finds its ring through those it has met, perhaps a moment ago.
+constexpr Duration kSavePeersEvery = 1s;
 /// The last answers to `chordfs leave` go out before the process ends.
 constexpr Duration kFarewell = 2s;
 constexpr std::size_t kPeersSavedMax = 256;
@@ -28,11 +29,7 @@ struct Node::Identity {
 };
 
 Node::Node(Runtime& runtime, Transport& transport, Disk& disk, NodeConfig config)
-    : runtime_(runtime),
-      transport_(transport, config.self),
-      disk_(disk),
-      config_(std::move(config)),
-      tasks_(runtime) {}
+    : runtime_(runtime), transport_(transport, config.self), disk_(disk), config_(std::move(config)), tasks_(runtime) {}
 
 Node::~Node() = default;
 
@@ -70,14 +67,18 @@ awaitable<Result<void>> Node::save_ring() {
   info.set_ring(ring_id_.bytes());
   info.set_arc_bits(static_cast<std::uint32_t>(map_.bits()));
   info.set_positions(static_cast<std::uint32_t>(ring_->positions()));
-  for (auto& peer : ring_->known_peers())
-    if (static_cast<std::size_t>(info.peers_size()) < kPeersSavedMax) *info.add_peers() = std::move(peer);
-  auto text = info.SerializeAsString();
-  if (text == saved_ring_) co_return Result<void>();
+  // Their order is who was heard last, which changes all the time and matters only when there are too many.
+  std::set<std::string> peers;
+  for (auto& peer : ring_->known_peers()) {
+    if (static_cast<std::size_t>(info.peers_size()) >= kPeersSavedMax) break;
+    peers.insert(peer.SerializeAsString());
+    *info.add_peers() = std::move(peer);
+  }
+  if (peers == saved_peers_) co_return Result<void>();
   Batch batch;
-  batch.put(keys::node("ring"), seal_record(keys::node("ring"), text));
+  batch.put(keys::node("ring"), seal_record(keys::node("ring"), info.SerializeAsString()));
   CO_TRY_VOID(co_await disk_.commit(std::move(batch), Sync::yes));
-  saved_ring_ = std::move(text);
+  saved_peers_ = std::move(peers);
   co_return Result<void>();
 }
 
@@ -142,8 +143,9 @@ void Node::make_ring(const wire::RingInfo& info) {
     config.positions = static_cast<int>(info.positions());
   }
   config.peers = {info.peers().begin(), info.peers().end()};
-  config.on_change = [this] {
+  config.on_change = [this, told = std::move(config.on_change)] {
     if (mover_) mover_->nudge();
+    if (told) told();
   };
   ring_ = std::make_unique<Ring>(runtime_, transport_, std::move(config));
 }
@@ -158,7 +160,9 @@ void Node::make_layers() {
                   .led = [this](ArcNumber arc) { trees_->led(arc); },
                   .fatal = [this](Error error) { fail(std::move(error)); }});
   trees_ = std::make_unique<TreeService>(runtime_, *arcs_, *client_);
-  mover_ = std::make_unique<Mover>(*arcs_, self_, config_.move_period, [this](ArcNumber arc) { return desired(arc); });
+  mover_ = std::make_unique<Mover>(*arcs_, self_, config_.move_period, [this](ArcNumber arc, Mover::Nodes refusing) {
+    return desired(arc, std::move(refusing));
+  });
   receiver_ = std::make_unique<Receiver>(*arcs_);
   arcs_->start();
 }
@@ -188,7 +192,9 @@ awaitable<void> Node::stop() {
   if (arcs_) co_await arcs_->stop();
 }
 
-awaitable<Result<void>> Node::ended() { return ended_.wait(); }
+awaitable<Result<void>> Node::ended() {
+  return ended_.wait();
+}
 
 void Node::fail(Error error) {
   spdlog::critical("{}: this node stops", error.text());
@@ -201,13 +207,14 @@ awaitable<Result<Reply>> Node::call(wire::Peer to, Request request, Duration tim
   return transport_.call(endpoint_of(to), std::move(request), timeout);
 }
 
-awaitable<std::optional<wire::Peer>> Node::desired(ArcNumber arc) {
+awaitable<std::optional<wire::Peer>> Node::desired(ArcNumber arc, Mover::Nodes refusing) {
   if (!leaving_ && ring_->owns(map_.point(arc))) co_return std::nullopt;
   auto found = co_await ring_->find_successor(map_.point(arc));
   if (!found) co_return std::nullopt;
-  // A node that leaves hands over to the next node after its own positions.
+  // A node that leaves hands over to the next node after its own positions that does not leave, too.
+  refusing.insert(self_.node());
   for (const auto& position : found->positions)
-    if (!leaving_ || position.node.bytes() != self_.node()) co_return to_peer(position.node, position.at);
+    if (!leaving_ || !refusing.contains(position.node.bytes())) co_return to_peer(position.node, position.at);
   co_return std::nullopt;
 }
 

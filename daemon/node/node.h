@@ -7,6 +7,7 @@
 // Errors of start(): wrong_ring (the directory belongs to another ring), unreachable (no peer answered), disk errors.
 
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -22,13 +23,13 @@
 namespace chordfs {
 
 struct NodeConfig {
-  Endpoint self;                ///< Where others reach this node.
-  std::vector<Endpoint> join;   ///< Empty, and an empty data directory: a new ring.
+  Endpoint self;               ///< Where others reach this node.
+  std::vector<Endpoint> join;  ///< Empty, and an empty data directory: a new ring.
   int arc_bits = ArcMap::kBitsDefault;
   int positions = 8;
   std::string version = CHORDFS_VERSION;
   Duration move_period = 1s;
-  RingConfig ring;              ///< Periods and timeouts; identity and addresses are filled in.
+  RingConfig ring;  ///< Periods, timeouts, on_change; identity and addresses are filled in.
 };
 
 class Node {
@@ -70,7 +71,7 @@ class Node {
   Result<Reply> leave();
   void take_hints(const wire::ArcHint& hint);
 
-  awaitable<std::optional<wire::Peer>> desired(ArcNumber arc);
+  awaitable<std::optional<wire::Peer>> desired(ArcNumber arc, Mover::Nodes refusing);
   awaitable<Result<Reply>> call(wire::Peer to, Request request, Duration timeout);
   awaitable<void> leave_when_empty();
   awaitable<void> save_peers();
@@ -84,7 +85,7 @@ class Node {
   Uuid ring_id_;
   ArcMap map_;
   std::string how_started_;
-  std::string saved_ring_;
+  std::optional<std::set<std::string>> saved_peers_;
   std::unique_ptr<BlockStore> blocks_;
   std::unique_ptr<RingClient> client_;
   std::unique_ptr<Ring> ring_;

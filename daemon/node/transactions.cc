@@ -11,6 +11,7 @@ constexpr int kAncestorsMax = 4096;
 /// Intents younger than this are left to their coordinator.
 constexpr Duration kIntentPatience = 400ms;
 constexpr Duration kFinishPause = 200ms;
+constexpr Duration kDriverPatience = 20ms;
 
 wire::TxId tx_id(ArcNumber arc, std::uint64_t index) {
   wire::TxId tx;
@@ -38,8 +39,7 @@ awaitable<Result<wire::Answer>> Transactions::propose(ArcNumber arc, wire::Opera
   return chordfs::propose(runtime_, arcs_, arc, std::move(operation));
 }
 
-awaitable<Result<wire::Answer>> Transactions::drive(ArcNumber arc, std::uint64_t index,
-                                                    wire::Transaction transaction) {
+awaitable<Result<wire::Answer>> Transactions::drive(ArcNumber arc, std::uint64_t index, wire::Transaction transaction) {
   TxKey key{arc, index};
   if (driving_.contains(key)) {
     while (driving_.contains(key)) co_await driven_.wait();
@@ -58,7 +58,10 @@ awaitable<Result<wire::Answer>> Transactions::drive(ArcNumber arc, std::uint64_t
   } driving(*this, key);
   auto decision = co_await prepare_all(arc, index, std::move(transaction));
   auto answer = co_await decide(arc, index, std::move(decision));
-  if (answer) tasks_.spawn("finish a transaction", finish(arc, index));
+  if (answer)
+    tasks_.spawn("finish a transaction", finish(arc, index));
+  else
+    unfinished_.insert(arc);
   co_return answer;
 }
 
@@ -117,8 +120,19 @@ awaitable<Result<wire::Answer>> Transactions::decide(ArcNumber arc, std::uint64_
 }
 
 awaitable<void> Transactions::finish(ArcNumber arc, std::uint64_t index) {
+  if (!finishing_.insert({arc, index}).second) co_return;
+  // Whatever ends it early, even our cancellation: it is looked at again, or whoever leads the arc next does so.
+  struct Finishing {
+    Transactions& self;
+    TxKey key;
+    bool done = false;
+    ~Finishing() {
+      self.finishing_.erase(key);
+      if (!done) self.unfinished_.insert(key.first);
+    }
+  } finishing{*this, {arc, index}};
   auto listed = co_await list(arc);
-  if (!listed) co_return;  // Whoever leads the arc next goes on from its log.
+  if (!listed) co_return;
   for (const auto& one : listed->coordinated()) {
     if (one.index() != index || one.state() == wire::QueryAnswer::UNDECIDED) continue;
     wire::Operation operation;
@@ -132,8 +146,9 @@ awaitable<void> Transactions::finish(ArcNumber arc, std::uint64_t index) {
       }
     wire::Operation forget;
     forget.mutable_forget()->set_index(index);
-    std::ignore = co_await propose(arc, std::move(forget));
+    if (!co_await propose(arc, std::move(forget))) co_return;
   }
+  finishing.done = true;
 }
 
 awaitable<Result<wire::QueryAnswer>> Transactions::list(ArcNumber arc) {
@@ -142,17 +157,27 @@ awaitable<Result<wire::QueryAnswer>> Transactions::list(ArcNumber arc) {
   return ask(arcs_, arc, std::move(query));
 }
 
-void Transactions::recover(ArcNumber arc) { tasks_.spawn("recover transactions", recover_arc(arc)); }
+void Transactions::recover(ArcNumber arc) {
+  tasks_.spawn("recover transactions", recover_arc(arc));
+}
 
 awaitable<void> Transactions::recover_arc(ArcNumber arc) {
   auto listed = co_await list(arc);
-  if (!listed) co_return;
+  if (!listed) {
+    unfinished_.insert(arc);
+    co_return;
+  }
   for (const auto& intent : listed->intents()) prepared(arc, intent.tx());
   for (const auto& one : listed->coordinated()) {
-    if (driving_.contains({arc, one.index()})) continue;
-    if (one.state() == wire::QueryAnswer::UNDECIDED &&
-        !co_await decide(arc, one.index(), {Errc::locked, "the coordinator was restarted"}))
-      co_return;
+    if (one.state() == wire::QueryAnswer::UNDECIDED) {
+      // One that has this moment been begun is in the log before its driver is on its way.
+      co_await runtime_.sleep(kDriverPatience);
+      if (driving_.contains({arc, one.index()})) continue;
+      if (!co_await decide(arc, one.index(), {Errc::locked, "the coordinator was interrupted"})) {
+        unfinished_.insert(arc);
+        co_return;
+      }
+    }
     tasks_.spawn("finish a transaction", finish(arc, one.index()));
   }
 }
@@ -169,6 +194,8 @@ void Transactions::finished(ArcNumber arc, const wire::TxId& tx) {
 }
 
 void Transactions::resolve_old() {
+  for (auto arc : std::exchange(unfinished_, {}))
+    if (arcs_.leads(arc)) recover(arc);
   std::erase_if(intents_, [this](const auto& arc) { return !arcs_.leads(arc.first); });
   for (const auto& [arc, intents] : intents_)
     for (const auto& [key, since] : intents)

@@ -29,7 +29,8 @@ class Transactions {
   /// A prepared part was logged in (or is gone from) an arc led here.
   void prepared(ArcNumber arc, const wire::TxId& tx);
   void finished(ArcNumber arc, const wire::TxId& tx);
-  /// Asks the coordinators of intents that are old. Call now and then.
+  /// Asks the coordinators of intents that are old, and goes on where an error (a full disk) ended a step of a
+  /// transaction coordinated here. Call now and then.
   void resolve_old();
 
  private:
@@ -54,6 +55,8 @@ class Transactions {
   Arcs& arcs_;
   RingClient& client_;
   std::set<TxKey> driving_;
+  std::set<TxKey> finishing_;
+  std::set<ArcNumber> unfinished_;  ///< Arcs with a transaction that nobody drives or finishes any more.
   Signal driven_;
   std::map<ArcNumber, std::map<TxKey, Time>> intents_;
   std::set<std::pair<ArcNumber, TxKey>> resolving_;

@@ -1,0 +1,37 @@
+// Clients at work while things happen to the ring: nothing acknowledged is lost, and one seed is one history.
+#include "tests/sim/scenario_test.h"
+
+namespace chordfs {
+namespace {
+
+class Churn : public ScenarioTest {};
+TEST_P(Churn, FailsNoOperation) {
+  run("churn", {.seed = GetParam(), .nodes = {}});
+}
+INSTANTIATE_TEST_SUITE_P(Sim, Churn, testing::Range<std::uint64_t>(1, 1 + seeds_or(20)), seed_name);
+
+class Files : public ScenarioTest {};
+TEST_P(Files, LosesNothingAcknowledged) {
+  run("files", {.seed = GetParam(), .nodes = {}});
+}
+INSTANTIATE_TEST_SUITE_P(Sim, Files, testing::Range<std::uint64_t>(1, 1 + seeds_or(60)), seed_name);
+
+class DiskFaults : public ScenarioTest {};
+TEST_P(DiskFaults, LoseNothingAcknowledged) {
+  run("disk", {.seed = GetParam(), .nodes = {}});
+}
+INSTANTIATE_TEST_SUITE_P(Sim, DiskFaults, testing::Range<std::uint64_t>(1, 1 + seeds_or(20)), seed_name);
+
+TEST(Determinism, OneSeedIsOneHistory) {
+  spdlog::set_level(spdlog::level::off);
+  for (std::uint64_t seed : {3, 7}) {  // Every kind of fault together.
+    auto first = run_files({.seed = seed, .nodes = {}});
+    auto second = run_files({.seed = seed, .nodes = {}});
+    EXPECT_EQ(first.trace_hash, second.trace_hash) << "seed " << seed;
+    EXPECT_EQ(first.numbers, second.numbers);
+  }
+  EXPECT_NE(run_files({.seed = 3, .nodes = {}}).trace_hash, run_files({.seed = 4, .nodes = {}}).trace_hash);
+}
+
+}  // namespace
+}  // namespace chordfs

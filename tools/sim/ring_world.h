@@ -1,0 +1,150 @@
+#pragma once
+// RingWorld: a virtual world of whole nodes: each host runs Node over a simulated disk that lives through its deaths,
+// and after every step the invariants that only an omniscient can check are checked: nobody leads an arc that another
+// leads, in memory or on disk; and, where the faults are such that Zave's theorem holds, her invariant.
+//
+//   RingWorld ring({.seed = 7});
+//   ring.found();
+//   ring.add_node({0});
+//   std::string wrong = ring.settle(60s);  // Empty: one ordered ring, every arc at its owner and nowhere else.
+//
+// Cost: Zave's invariant is evaluated in full only after steps in which some node's ring state changed, which the nodes
+// themselves tell (RingConfig::on_change), or in which a node died or started. Leadership in memory is compared after
+// every step; what the disks say after every step that changed it, and at every death and start.
+// Not checked: C6 (lists carried by messages under way).
+//
+// Owner: the scenario. Thread: the world's. Errors: violations() collects, the first matters most; nothing throws.
+// Limits: kViolationsMax violations are kept.
+
+#include <functional>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "daemon/node/node.h"
+#include "daemon/ring/invariant.h"
+#include "proto/client/ring_client.h"
+#include "tools/sim/disk.h"
+#include "tools/sim/world.h"
+
+namespace chordfs {
+
+struct RingWorldOptions {
+  std::uint64_t seed = 1;
+  int arc_bits = 4;
+  int positions = 2;
+  SimDiskOptions disk = {};
+  bool check_ring = false;   ///< Zave's invariant; only for failures that her theorem allows.
+  bool disk_faults = false;  ///< A node may stop because its disk failed; otherwise that is a violation.
+};
+
+class RingWorld {
+ public:
+  static constexpr std::size_t kViolationsMax = 20;
+  using Index = std::size_t;
+
+  explicit RingWorld(RingWorldOptions options);
+  ~RingWorld();
+  RingWorld(const RingWorld&) = delete;
+
+  World& world() { return world_; }
+  const RingWorldOptions& options() const { return options_; }
+  ArcMap map() const { return ArcMap(options_.arc_bits); }
+
+  // ---- What happens to nodes. ----
+
+  /// The first node of the ring, serving when this returns.
+  Index found();
+  /// Starts a further one, which joins through these. Whenever it ends by itself it is started again, as by systemd,
+  /// until it has left.
+  Index add_node(std::vector<Index> via);
+  /// The node hands everything over and ends for good; asked again until it has, also across its crashes.
+  void leave(Index index);
+  /// Unless it runs already or has left. `via`: the peer on its command line, instead of the one before.
+  void restart(Index index, std::optional<Index> via = {});
+  SimDisk& disk(Index index) { return *slots_.at(index)->disk; }
+
+  // ---- What is so. ----
+
+  std::size_t node_count() const { return slots_.size(); }
+  SimHost& host(Index index) { return *slots_.at(index)->host; }
+  Index index_of(const SimHost& host) const;
+  /// Null while it is down or has not got far enough to have layers.
+  const Node* node(Index index) const;
+  bool serving(Index index) const;
+  bool leaving(Index index) const { return slots_.at(index)->leaving; }
+  bool gone(Index index) const { return slots_.at(index)->gone; }
+  /// Those that have not left: whom faults may strike.
+  std::vector<SimHost*> members();
+  std::vector<Index> serving_nodes() const;
+  std::vector<Endpoint> endpoints() const;
+
+  /// Of the whole ring, leaving out this node if one is named.
+  RingSnapshot snapshot(std::optional<Index> without = {}) const;
+  RingMode mode() const { return mode_; }
+  /// Whether the theorem covers the sudden death of this node now (C16): nobody is left without a live successor, and
+  /// an ordinary ring keeps its principals on r + 1 nodes. Nodes that are leaving count as gone already.
+  bool may_fail(Index index) const;
+  /// The same for a leave; afterwards the ring may be a small one.
+  bool may_leave(Index index) const;
+
+  /// What is not as it should be in a calm ring: nodes not serving, a ring that is not ideal, arcs that are not led by
+  /// their Chord owner, parts in arcs and blocks anywhere else. Empty: settled.
+  std::string unsettled() const;
+  /// Runs until settled; what is still wrong after `limit` otherwise.
+  std::string settle(Duration limit);
+  /// The same for the ring alone.
+  std::string settle_ring(Duration limit);
+
+  const std::vector<std::string>& violations() const { return violations_; }
+  void violation(std::string text);
+  /// The last lines of the trace when the first violation was found.
+  const std::string& trace_of_violation() const { return trace_of_violation_; }
+  std::uint64_t ring_checks() const { return ring_checks_; }
+  std::uint64_t arc_checks() const { return arc_checks_; }
+  /// Nodes that ended because their disk failed.
+  std::size_t disk_ends() const { return disk_ends_; }
+
+  /// "12.345678 s"
+  std::string time_text() const;
+
+ private:
+  class NodeProgram;
+  class Operator;
+  struct Slot {
+    SimHost* host = nullptr;
+    std::unique_ptr<SimDisk> disk;
+    std::vector<Endpoint> via;
+    NodeProgram* program = nullptr;  ///< While the process lives.
+    bool leaving = false;
+    bool gone = false;
+  };
+
+  Index make_slot(std::vector<Endpoint> via);
+  void ended(Index index, Result<void> how, bool had_started);
+  bool has_left(const Slot& slot) const;
+  void check_step();
+  void check_ring();
+  void check_arcs();
+  void check_disks();
+  std::string unsettled_ring() const;
+  /// Every member with its list, by node and index of position: what to look at when the invariant is broken.
+  std::string ring_text() const;
+
+  const RingWorldOptions options_;
+  std::vector<std::unique_ptr<Slot>> slots_;
+  RingMode mode_ = RingMode::small;
+  bool ring_changed_ = false;
+  bool fate_changed_ = false;  ///< Somebody died or started.
+  std::vector<std::optional<Index>> leaders_;
+  std::set<Id> principals_;
+  std::vector<std::string> violations_;
+  std::string trace_of_violation_;
+  std::uint64_t ring_checks_ = 0, arc_checks_ = 0;
+  std::size_t disk_ends_ = 0;
+  SimHost* operator_ = nullptr;
+  World world_;  ///< Last: its end buries the programs, which use the rest.
+};
+
+}  // namespace chordfs

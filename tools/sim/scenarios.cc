@@ -1,0 +1,39 @@
+#include "tools/sim/scenarios.h"
+
+#include <array>
+
+namespace chordfs {
+
+namespace {
+constexpr std::array kScenarios = {
+    Scenario{"ring", "1 to 100 nodes join, leave, crash and restart; the ring's invariant after every step", run_ring},
+    Scenario{"churn", "clients at work while nodes join and leave; no operation may fail", run_churn},
+    Scenario{"files", "clients at work while nodes join, leave, crash, lose power, and the network fails", run_files},
+    Scenario{"disk", "clients at work while one node's disk returns EIO or is full", run_disk},
+};
+}  // namespace
+
+std::span<const Scenario> scenarios() {
+  return kScenarios;
+}
+
+const Scenario* find_scenario(std::string_view name) {
+  for (const auto& scenario : kScenarios)
+    if (scenario.name == name) return &scenario;
+  return nullptr;
+}
+
+ScenarioReport report_of(RingWorld& ring) {
+  ScenarioReport report;
+  report.violations = ring.violations();
+  report.numbers["nodes"] = ring.node_count();
+  report.numbers["steps"] = ring.world().steps();
+  report.numbers["virtual seconds"] = static_cast<std::uint64_t>(ring.world().elapsed() / 1s);
+  report.numbers["ring checks"] = ring.ring_checks();
+  report.numbers["arc checks"] = ring.arc_checks();
+  report.trace_hash = ring.world().trace_hash();
+  if (!report.ok()) report.trace = ring.trace_of_violation();
+  return report;
+}
+
+}  // namespace chordfs

@@ -1,0 +1,272 @@
+#include "tools/sim/workload.h"
+
+#include <fmt/format.h>
+
+#include "tools/sim/worker.h"
+
+namespace chordfs {
+
+namespace {
+constexpr Duration kPrepareMax = 2min;
+constexpr Duration kFinishMax = 2min;
+/// Sessions of mounts that were cut off expire, then orphans go.
+constexpr Duration kCleanMax = 2min;
+constexpr Duration kCleanPoll = 2s;
+constexpr Duration kAgain = 500ms;
+constexpr Caller kCaller{1000, 1000};
+
+bool answered_by_tree(Errc code) {
+  switch (code) {
+    case Errc::ok:
+    case Errc::unreachable:
+    case Errc::timed_out:
+    case Errc::cancelled:
+    case Errc::busy:
+    case Errc::unavailable:
+    case Errc::io_error:
+    case Errc::disk_full:
+    case Errc::session_closed:
+      return false;
+    default:
+      return true;
+  }
+}
+}  // namespace
+
+// ---- Mounts ----
+
+/// What chordfs-mount is, without the kernel; and the programs that work on it.
+class Workload::Mount final : public Program {
+ public:
+  Mount(Workload& load, std::uint32_t number, Runtime& runtime, Transport& transport)
+      : load_(load),
+        runtime_(runtime),
+        client_(runtime, transport, load.ring_.endpoints()),
+        files_(std::make_unique<FileSystem>(client_)),
+        tasks_(runtime) {
+    for (std::size_t i = 0; i < load.options_.workers; ++i)
+      workers_.push_back(std::make_unique<Worker>(load, runtime, *files_,
+                                                  static_cast<std::uint32_t>(number * load.options_.workers + i)));
+    registers_ = std::make_unique<RegisterWorker>(load, runtime, *files_, number);
+  }
+
+  awaitable<void> run() override {
+    while (!co_await client_.connect()) co_await runtime_.sleep(kAgain);
+    while (!co_await files_->start("simulated mount")) co_await runtime_.sleep(kAgain);
+    mounted_ = true;
+    if (load_.ready_ == 0 && load_.registers_.empty()) co_await make_common();
+    for (auto& worker : workers_) co_await worker->prepare();
+    ++load_.ready_;
+    while (!load_.begun_) co_await runtime_.sleep(kAgain);
+    for (auto& worker : workers_) tasks_.spawn("worker", worker->run());
+    if (!load_.registers_.empty()) tasks_.spawn("register worker", registers_->run());
+    co_await tasks_.join();
+    co_await unmount();
+    --load_.working_;
+  }
+  awaitable<void> stop() override {
+    tasks_.stop();
+    co_await tasks_.join();
+    co_await unmount();
+  }
+
+ private:
+  awaitable<void> unmount() {
+    if (std::exchange(mounted_, false)) co_await files_->stop();
+    co_await client_.stop();
+  }
+
+  /// By the first mount.
+  awaitable<void> make_common() {
+    NewObject directory{.type = wire::FILE_DIRECTORY, .mode = 0777, .target = {}};
+    auto shared = co_await files_->make(kRootIno, "shared", directory, kCaller);
+    if (!load_.judge("prepare", shared)) co_return load_.ring_.violation(shared.error().text());
+    load_.shared_ = load_.oracle_.add(
+        {.ino = shared->ino(), .type = wire::FILE_DIRECTORY, .names = {{Oracle::kRoot, "shared"}}, .contents = {}});
+    for (std::size_t i = 0; i < load_.options_.registers; ++i) {
+      auto name = fmt::format("register{}", i);
+      NewObject file{.type = wire::FILE_REGULAR, .mode = 0666, .target = {}};
+      auto made = co_await files_->make(shared->ino(), name, file, kCaller);
+      if (!load_.judge("prepare", made)) co_return load_.ring_.violation(made.error().text());
+      load_.oracle_.add({.ino = made->ino(), .names = {{load_.shared_, name}}, .contents = {}, .any_contents = true});
+      load_.registers_.push_back(made->ino());
+    }
+  }
+
+  Workload& load_;
+  Runtime& runtime_;
+  RingClient client_;
+  std::unique_ptr<FileSystem> files_;
+  std::vector<std::unique_ptr<Worker>> workers_;
+  std::unique_ptr<RegisterWorker> registers_;
+  bool mounted_ = false;
+  TaskGroup tasks_;
+};
+
+/// A mount that nobody used before, which looks at everything.
+class Workload::Auditor final : public Program {
+ public:
+  Auditor(Workload& load, Runtime& runtime, Transport& transport)
+      : load_(load), runtime_(runtime), client_(runtime, transport, load.ring_.endpoints()), files_(client_) {}
+
+  awaitable<void> run() override {
+    auto done = co_await audit();
+    if (!done) load_.ring_.violation("the calm ring cannot be read: " + done.error().text());
+    done_ = true;
+  }
+  awaitable<void> stop() override {
+    if (std::exchange(mounted_, false)) co_await files_.stop();
+    co_await client_.stop();
+  }
+  bool done() const { return done_; }
+
+ private:
+  awaitable<Result<void>> audit() {
+    CO_TRY_VOID(co_await client_.connect());
+    CO_TRY_VOID(co_await files_.start("auditor"));
+    mounted_ = true;
+    CO_TRY(auto found, co_await walk_tree(files_));
+    for (auto& wrong : load_.oracle_.compare(found)) load_.ring_.violation(std::move(wrong));
+    co_await files_.stop();
+    mounted_ = false;
+
+    const Time until = runtime_.now() + kCleanMax;
+    for (;;) {
+      CO_TRY(auto left, co_await left_over(found));
+      if (left.empty()) break;
+      if (runtime_.now() >= until) {
+        load_.ring_.violation("left over after everything ended: " + left);
+        break;
+      }
+      co_await runtime_.sleep(kCleanPoll);
+    }
+    CO_TRY_VOID(co_await count_blocks(found));
+    co_return Result<void>();
+  }
+
+  /// I15, orphans, and inodes that no name leads to.
+  awaitable<Result<std::string>> left_over(const FoundTree& found) {
+    std::map<ArcNumber, std::size_t> named;
+    for (const auto& [ino, node] : found.nodes) ++named[client_.arc_of_ino(ino)];
+    std::string left;
+    for (ArcNumber arc = 0; arc < client_.arcs().count(); ++arc) {
+      wire::Query transactions, outbox, usage, sessions;
+      transactions.mutable_list_transactions();
+      outbox.mutable_list_outbox()->set_entries_max(100);
+      usage.mutable_arc_usage();
+      sessions.mutable_list_sessions();
+      CO_TRY(auto under_way, co_await client_.query(arc, std::move(transactions)));
+      CO_TRY(auto chores, co_await client_.query(arc, std::move(outbox)));
+      CO_TRY(auto inodes, co_await client_.query(arc, std::move(usage)));
+      CO_TRY(auto open, co_await client_.query(arc, std::move(sessions)));
+      if (under_way.coordinated_size() > 0)
+        left += fmt::format(" arc {}: {} transactions", arc, under_way.coordinated_size());
+      if (under_way.intents_size() > 0) left += fmt::format(" arc {}: {} intents", arc, under_way.intents_size());
+      if (chores.outbox_size() > 0)
+        left += fmt::format(" arc {}: {} orphans or blocks to delete", arc, chores.outbox_size());
+      if (open.open_sessions_size() > 0)
+        left += fmt::format(" arc {}: {} open sessions", arc, open.open_sessions_size());
+      if (inodes.inodes() != named[arc])
+        left += fmt::format(" arc {}: {} inodes, {} with a name", arc, inodes.inodes(), named[arc]);
+    }
+    co_return left;
+  }
+
+  awaitable<Result<void>> count_blocks(const FoundTree& found) {
+    std::set<std::string> named;
+    for (const auto& [ino, node] : found.nodes) {
+      if (node.attr.type() != wire::FILE_REGULAR) continue;
+      wire::Query query;
+      query.mutable_read_map()->set_ino(ino);
+      query.mutable_read_map()->set_length(node.attr.size());
+      CO_TRY(auto map, co_await client_.query(client_.arc_of_ino(ino), std::move(query)));
+      for (const auto& extent : map.extents()) named.insert(extent.block());
+    }
+    std::size_t held = 0;
+    for (std::size_t i = 0; i < load_.ring_.node_count(); ++i) {
+      const auto* node = load_.ring_.node(i);
+      if (node == nullptr) continue;
+      for (auto arc : node->blocks()->arcs())
+        for (const auto& block : node->blocks()->list(arc)) held += named.erase(block.id) > 0 ? 0 : 1;
+    }
+    load_.blocks_without_name_ = held;
+    if (!named.empty()) load_.ring_.violation(fmt::format("{} blocks are named and nowhere held", named.size()));
+    co_return Result<void>();
+  }
+
+  Workload& load_;
+  Runtime& runtime_;
+  RingClient client_;
+  FileSystem files_;
+  bool mounted_ = false, done_ = false;
+};
+
+// ---- Workload ----
+
+Workload::Workload(RingWorld& ring, WorkloadOptions options) : ring_(ring), options_(options) {}
+
+Workload::~Workload() {
+  // Their programs use this.
+  for (auto* client : clients_)
+    if (client->alive()) client->crash();
+  ring_.world().run_for(1ns);
+}
+
+void Workload::prepare() {
+  for (std::size_t i = 0; i < options_.clients; ++i) {
+    auto& host = ring_.world().add_host({.program = [this, i](Runtime& runtime, Transport& transport) {
+      return std::make_unique<Mount>(*this, static_cast<std::uint32_t>(i), runtime, transport);
+    }});
+    clients_.push_back(&host);
+    host.start();
+    if (!ring_.world().run_until([&] { return ready_ > i; }, kPrepareMax))
+      ring_.violation("a mount on a whole ring does not begin");
+  }
+  working_ = options_.clients;
+  begun_ = true;
+}
+
+void Workload::finish() {
+  stopping_ = true;
+  if (!ring_.world().run_until([&] { return working_ == 0; }, kFinishMax))
+    ring_.violation("some operation does not end, or some mount");
+}
+
+void Workload::verify() {
+  auto& host = ring_.world().add_host({.program = [this](Runtime& runtime, Transport& transport) {
+    return std::make_unique<Auditor>(*this, runtime, transport);
+  }});
+  clients_.push_back(&host);
+  host.start();
+  if (!ring_.world().run_until([&] { return host.program_as<Auditor>().done(); }, 3 * kCleanMax))
+    ring_.violation("the audit does not end");
+  auto verdict = check_linearizable(history_);
+  if (verdict.outcome == Verdict::Outcome::violated) ring_.violation("not linearizable: " + verdict.explanation);
+  if (verdict.outcome == Verdict::Outcome::gave_up) ++registers_given_up_;
+}
+
+std::uint64_t Workload::failed() const {
+  std::uint64_t all = 0;
+  for (const auto& [code, count] : failures_) all += count;
+  return all;
+}
+
+std::string Workload::counts() const {
+  auto text = fmt::format("{} ok", ok_);
+  for (const auto& [code, count] : failures_) text += fmt::format(", {} {}", count, name_of(code));
+  return text;
+}
+
+bool Workload::judge(std::string_view what, Errc code, const std::string& context) {
+  if (code == Errc::ok) {
+    ++ok_;
+    return true;
+  }
+  ++failures_[code];
+  ring_.world().note(fmt::format("{} failed: {}: {}", what, name_of(code), context));
+  if (answered_by_tree(code))
+    ring_.violation(fmt::format("{} under names of one's own is answered with {}: {}", what, name_of(code), context));
+  return false;
+}
+
+}  // namespace chordfs

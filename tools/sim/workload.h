@@ -1,0 +1,80 @@
+#pragma once
+// Workload: hosts with mounts on which programs work: files made, written, read back, renamed, linked and removed by
+// workers, each under names of its own (in its own directory and in one that all share), and registers: small files
+// that everybody overwrites whole and reads, whose history must be linearizable (close-to-open: a write is open to
+// flush).
+//
+// Owner: the scenario; ends before its RingWorld. Thread: the world's. Errors: what is certainly wrong goes to
+// RingWorld::violation at once; what an error leaves unknown goes to the Oracle.
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "fuse/fs/filesystem.h"
+#include "tools/sim/linearizable.h"
+#include "tools/sim/oracle.h"
+#include "tools/sim/ring_world.h"
+
+namespace chordfs {
+
+struct WorkloadOptions {
+  std::size_t clients = 3;
+  std::size_t workers = 2;    ///< Of each client.
+  std::size_t registers = 3;  ///< Of all together; the later half is kept in blocks.
+  Duration think = 120ms;     ///< Between two operations of one worker.
+};
+
+class Workload {
+ public:
+  Workload(RingWorld& ring, WorkloadOptions options);
+  ~Workload();
+
+  /// Mounts, and makes what the work needs; before any fault. Runs the world.
+  void prepare();
+  /// Everybody ends after the operation under way and unmounts. Runs the world; a violation if it takes too long.
+  void finish();
+  /// Reads the whole tree from a fresh mount and compares; then waits until nothing is left over: no transactions, no
+  /// orphans, no inodes without a name. Runs the world.
+  void verify();
+
+  std::uint64_t ok() const { return ok_; }
+  std::uint64_t failed() const;
+  /// "1,234 ok, 5 unavailable"
+  std::string counts() const;
+  const std::map<Errc, std::uint64_t>& failures() const { return failures_; }
+  const Oracle& oracle() const { return oracle_; }
+  SimHost& client(std::size_t index) { return *clients_.at(index); }
+  std::size_t client_count() const { return clients_.size(); }
+  std::uint64_t blocks_without_name() const { return blocks_without_name_; }
+  std::uint64_t registers_given_up() const { return registers_given_up_; }
+
+ private:
+  class Mount;
+  class Worker;
+  class RegisterWorker;
+  class Auditor;
+
+  /// Counts it. An error that only the tree gives cannot happen to who owns all the names: a violation.
+  bool judge(std::string_view what, Errc code, const std::string& context);
+  template <class T>
+  bool judge(std::string_view what, const Result<T>& result) {
+    return judge(what, result.code(), result ? std::string() : result.error().context);
+  }
+
+  RingWorld& ring_;
+  const WorkloadOptions options_;
+  Oracle oracle_;
+  History history_;
+  ObjectId shared_ = 0;
+  std::vector<Ino> registers_;
+  std::vector<SimHost*> clients_;
+  std::size_t ready_ = 0, working_ = 0;
+  bool begun_ = false, stopping_ = false;
+  std::uint64_t ok_ = 0;
+  std::map<Errc, std::uint64_t> failures_;
+  std::uint64_t blocks_without_name_ = 0, registers_given_up_ = 0;
+};
+
+}  // namespace chordfs
