@@ -1,8 +1,8 @@
 #pragma once
 // Receiver: the taker's side of a move (see Mover). Answers ArcOffer, ArcPage, ArcAppend, ArcTake.
 // Owner: the node. Thread: the Runtime's.
-// Errors: busy when this node has another part in the arc; not_permitted when it is leaving; stale when the generation is not (or no longer)
-// the one under way, which for ArcTake is a durable refusal.
+// Errors: busy when this node has another part in the arc; not_permitted when it is leaving; stale when the generation
+// is not (or no longer) the one under way, which for ArcTake is a durable refusal.
 
 #include "daemon/arc/arcs.h"
 
