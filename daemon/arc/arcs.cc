@@ -230,7 +230,7 @@ awaitable<Result<void>> Arcs::set_status(ArcPtr arc, disk::ArcStatus status, Bat
     // Unknown which status a restart will find: until then this node must not act on either.
     if (written.code() != Errc::disk_full) {
       arc->broken = written.error();
-      hooks_.fatal(written.error());
+      if (written.code() != Errc::cancelled) hooks_.fatal(written.error());
     }
     co_return written;
   }

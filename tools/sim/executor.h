@@ -22,7 +22,19 @@ class ReadyLoop : public asio::execution_context {
 
   asio::any_io_executor executor();
   void post(std::move_only_function<void()> handler) { ready_.push_back(std::move(handler)); }
-  /// Inside drain() or call(): work may be run in place.
+  /// While work runs in place, wherever that was begun.
+  class InPlace {
+   public:
+    explicit InPlace(ReadyLoop& loop) : loop_(loop), before_(std::exchange(loop.running_, true)) {}
+    ~InPlace() { loop_.running_ = before_; }
+    InPlace(const InPlace&) = delete;
+
+   private:
+    ReadyLoop& loop_;
+    const bool before_;
+  };
+
+  /// Inside drain() or call(), or in place.
   bool running() const { return running_; }
   bool idle() const { return ready_.empty(); }
   std::uint64_t handlers() const { return handlers_; }
@@ -53,12 +65,12 @@ class ReadyExecutor {
 
   template <class Function>
   void execute(Function&& function) const {
-    if (in_place_ && loop_->running()) {
-      std::decay_t<Function> call(std::forward<Function>(function));
-      call();
-    } else {
-      loop_->post(std::forward<Function>(function));
-    }
+    if (!in_place_) return loop_->post(std::forward<Function>(function));
+    // Also from outside drain(), as when a test crashes a host: Asio's co_spawn dispatches a cancellation with a plain
+    // pointer to what ends with the coroutine, so it must not be overtaken by that end.
+    ReadyLoop::InPlace guard(*loop_);
+    std::decay_t<Function> call(std::forward<Function>(function));
+    call();
   }
 
   friend bool operator==(const ReadyExecutor& a, const ReadyExecutor& b) noexcept { return a.loop_ == b.loop_; }
