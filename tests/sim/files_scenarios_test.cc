@@ -8,19 +8,34 @@ class Churn : public ScenarioTest {};
 TEST_P(Churn, FailsNoOperation) {
   run("churn", {.seed = GetParam(), .nodes = {}});
 }
-INSTANTIATE_TEST_SUITE_P(Sim, Churn, testing::Range<std::uint64_t>(1, 1 + seeds_or(20)), seed_name);
+INSTANTIATE_TEST_SUITE_P(Sim, Churn, testing::Range<std::uint64_t>(1, 1 + seeds_or(16)), seed_name);
 
 class Files : public ScenarioTest {};
 TEST_P(Files, LosesNothingAcknowledged) {
   run("files", {.seed = GetParam(), .nodes = {}});
 }
-INSTANTIATE_TEST_SUITE_P(Sim, Files, testing::Range<std::uint64_t>(1, 1 + seeds_or(60)), seed_name);
+INSTANTIATE_TEST_SUITE_P(Sim, Files, testing::Range<std::uint64_t>(1, 1 + seeds_or(48)), seed_name);
 
 class DiskFaults : public ScenarioTest {};
 TEST_P(DiskFaults, LoseNothingAcknowledged) {
   run("disk", {.seed = GetParam(), .nodes = {}});
 }
-INSTANTIATE_TEST_SUITE_P(Sim, DiskFaults, testing::Range<std::uint64_t>(1, 1 + seeds_or(20)), seed_name);
+INSTANTIATE_TEST_SUITE_P(Sim, DiskFaults, testing::Range<std::uint64_t>(1, 1 + seeds_or(16)), seed_name);
+
+/// Seeds that found something once.
+TEST(KnownSeeds, Hold) {
+  spdlog::set_level(spdlog::level::off);
+  const std::pair<std::string_view, std::uint64_t> known[] = {
+      {"disk", 27},     // A transaction whose Forget met a full disk was never finished.
+      {"files", 169},   // A joiner whose only peer had left (a fault of the scenario).
+      {"files", 5049},  // A write that failed was tried three times, which the history did not allow.
+  };
+  for (const auto& [name, seed] : known) {
+    SCOPED_TRACE(fmt::format("chordfs-sim run {} --seed {}", name, seed));
+    auto report = find_scenario(name)->run({.seed = seed, .nodes = {}});
+    EXPECT_TRUE(report.ok()) << (report.ok() ? "" : report.violations.front());
+  }
+}
 
 TEST(Determinism, OneSeedIsOneHistory) {
   spdlog::set_level(spdlog::level::off);
