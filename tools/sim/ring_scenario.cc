@@ -100,8 +100,10 @@ class RingScenario {
   /// Through somebody who is in the ring: one that knows only dead peers would be a ring of its own until it is met.
   void restart(std::size_t index) {
     const auto serving = ring_.serving_nodes();
-    if (serving.empty()) ring_.world().after(kDownMin, [this, index] { restart(index); });
-    else ring_.restart(index, serving[rng_.below(serving.size())]);
+    if (serving.empty())
+      ring_.world().after(kDownMin, [this, index] { restart(index); });
+    else
+      ring_.restart(index, serving[rng_.below(serving.size())]);
   }
 
   void join_some_more() {
