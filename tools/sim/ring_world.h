@@ -11,7 +11,8 @@
 // Cost: Zave's invariant is evaluated in full only after steps in which some node's ring state changed, which the nodes
 // themselves tell (RingConfig::on_change), or in which a node died or started. Leadership in memory is compared after
 // every step; what the disks say after every step that changed it, and at every death and start.
-// Not checked: C6 (lists carried by messages under way).
+// Not checked: C6 (lists carried by messages under way), and therefore C17: one that such a list skips looks like a
+// principal until the list arrives. tests/daemon/ring checks both.
 //
 // Owner: the scenario. Thread: the world's. Errors: violations() collects, the first matters most; nothing throws.
 // Limits: kViolationsMax violations are kept.
@@ -138,7 +139,6 @@ class RingWorld {
   bool ring_changed_ = false;
   bool fate_changed_ = false;  ///< Somebody died or started.
   std::vector<std::optional<Index>> leaders_;
-  std::set<Id> principals_;
   std::vector<std::string> violations_;
   std::string trace_of_violation_;
   std::uint64_t ring_checks_ = 0, arc_checks_ = 0;
