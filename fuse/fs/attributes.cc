@@ -29,12 +29,33 @@ awaitable<Result<Attributes::Entry>> Attributes::entry(Place place) {
   co_return entry;
 }
 
+/// What stood there last lives in another arc (a directory, most often): asked for beside the name, not after it.
+Attributes::Guess Attributes::guess(const Place& place) {
+  Guess guess;
+  auto known = core_.names.find(place);
+  if (!known || !known->present() || core_.tasks.stopping()) return guess;
+  if (core_.client.arc_of_ino(known->ino) == core_.client.arc_of_ino(place.dir)) return guess;
+  guess.ino = known->ino;
+  core_.tasks.spawn("guess what a name stands for", fetch(guess.ino, guess.attr));
+  return guess;
+}
+
+awaitable<void> Attributes::fetch(Ino ino, OneShot<Result<wire::Attr>> attr) {
+  struct Answered {
+    OneShot<Result<wire::Attr>> attr;
+    ~Answered() { attr.set(Error{Errc::cancelled, "this mount is stopping"}); }  // Unless there was an answer.
+  } answered{attr};
+  attr.set(co_await core_.get_attr(ino));
+}
+
 awaitable<Result<wire::Attr>> Attributes::lookup(Place place) {
+  auto guessed = guess(place);
   for (int attempt = 0; attempt < kPlansMax; ++attempt) {
     CO_TRY(auto there, co_await entry(place));
     if (!there.found.present()) co_return Error{Errc::not_found, "no entry " + place.name};
     if (there.attr) co_return core_.shown(*there.attr);
-    auto attr = co_await core_.get_attr(there.found.ino);
+    bool right = attempt == 0 && guessed.ino == there.found.ino;
+    auto attr = right ? co_await guessed.attr.wait() : co_await core_.get_attr(there.found.ino);
     if (attr) co_return core_.shown(*attr);
     // The name went between the two questions.
     if (attr.code() != Errc::not_found && attr.code() != Errc::bad_handle) co_return attr;

@@ -29,6 +29,12 @@ class Attributes {
   awaitable<Result<Entry>> entry(Place place);
 
  private:
+  struct Guess {
+    Ino ino = 0;  ///< 0: none was made.
+    OneShot<Result<wire::Attr>> attr;
+  };
+  Guess guess(const Place& place);
+  awaitable<void> fetch(Ino ino, OneShot<Result<wire::Attr>> attr);
   awaitable<Result<wire::Attr>> resize(std::shared_ptr<InodeState> inode, wire::SetAttr set);
   /// The attributes afterwards as the arc has them, without what is unsent.
   awaitable<Result<wire::Attr>> send(wire::SetAttr set);

@@ -94,7 +94,7 @@ fuse_entry_param entry_of(const wire::Attr& attr) {
   entry.ino = attr.ino();
   entry.generation = kGeneration;
   entry.attr = stat_of(attr);
-  entry.attr_timeout = kEntryAttributeTimeoutSeconds;
+  entry.attr_timeout = kAttributeTimeoutSeconds;
   entry.entry_timeout = kEntryTimeoutSeconds;
   return entry;
 }

@@ -11,13 +11,12 @@
 
 namespace chordfs::mount {
 
-/// How long the kernel may answer from memory. Zero while there are no leases: each open, stat and path walk asks.
-/// But attributes that come with a looked-up entry are good for the rest of the same system call: a millisecond (the
-/// kernel rounds up to its tick) spares stat(2) a second call right behind the first. A path is looked up anew each
-/// time, so only fstat(2) within that tick can see what was so a moment ago.
+/// How long the kernel may answer from memory. No entry at all while there are no leases: each path walk asks for every
+/// name. Attributes for one tick of the kernel's clock (a millisecond, rounded up): what came with a name is still good
+/// when the same system call wants it, and the permission check of the mount's root, which no name leads to, is not one
+/// more call for every path. So fstat(2) may show what was so one tick ago; stat(2) of a path never does.
 inline constexpr double kEntryTimeoutSeconds = 0;
-inline constexpr double kEntryAttributeTimeoutSeconds = 0.001;
-inline constexpr double kAttributeTimeoutSeconds = 0;
+inline constexpr double kAttributeTimeoutSeconds = 0.001;
 /// Inode numbers are never reused, so one generation does.
 inline constexpr std::uint64_t kGeneration = 1;
 /// st_blksize: what cp and the like read and write at once. One FUSE request, one block of a file.
