@@ -115,6 +115,8 @@ void Node::take_hints(const wire::ArcHint& hint) {
 }
 
 awaitable<Result<Reply>> Node::status(wire::StatusRequest request) {
+  // Only the farewell to `chordfs leave` is still to be said.
+  if (left_) co_return Error{Errc::not_owner, "this node has left the ring"};
   Reply reply;
   auto& status = *reply.header.mutable_status();
   *status.mutable_peer() = self_;
