@@ -5,9 +5,29 @@
 namespace chordfs::fs {
 
 namespace {
+/// RFC 3629, section 4.
+bool is_utf8(std::string_view text) {
+  auto byte = [&](std::size_t at) { return static_cast<unsigned char>(text[at]); };
+  while (!text.empty()) {
+    auto first = byte(0);
+    if ((first >= 0x80 && first < 0xC2) || first > 0xF4) return false;
+    std::size_t size = first < 0x80 ? 1 : first < 0xE0 ? 2 : first < 0xF0 ? 3 : 4;
+    if (text.size() < size) return false;
+    for (std::size_t i = 1; i < size; ++i)
+      if ((byte(i) & 0xC0) != 0x80) return false;
+    // Overlong forms, surrogates, beyond U+10FFFF.
+    if ((first == 0xE0 && byte(1) < 0xA0) || (first == 0xED && byte(1) >= 0xA0)) return false;
+    if ((first == 0xF0 && byte(1) < 0x90) || (first == 0xF4 && byte(1) >= 0x90)) return false;
+    text.remove_prefix(size);
+  }
+  return true;
+}
+
 Result<void> check_name(std::string_view name) {
   if (name.empty() || name.size() > kXattrNameBytesMax) return Error{Errc::out_of_range, "an attribute's name"};
   if (name.starts_with("system.")) return Error{Errc::not_supported, std::string(name)};
+  // Names are keys of a protobuf map, which must be text: a message with another key would not be understood.
+  if (!is_utf8(name)) return Error{Errc::not_supported, "an attribute's name that is not UTF-8"};
   return {};
 }
 

@@ -133,6 +133,9 @@ TEST_F(TwoMounts, ExtendedAttributes) {
   EXPECT_EQ(set("user.two", std::string("\0\1", 2)), Errc::ok);
   EXPECT_EQ(*get(b, "user.two"), std::string("\0\1", 2));
   EXPECT_EQ(*b.run(b.files().list_xattrs(ino)), (std::vector<std::string>{"user.one", "user.two"}));
+  EXPECT_EQ(set("user.\xff\xfe", "x"), Errc::not_supported);
+  EXPECT_EQ(set("user.\u00e9", "x"), Errc::ok);
+  EXPECT_TRUE(a.run(a.files().remove_xattr(ino, "user.\u00e9")));
   EXPECT_TRUE(b.run(b.files().remove_xattr(ino, "user.one")));
   EXPECT_EQ(get(a, "user.one").code(), Errc::no_attribute);
   EXPECT_EQ(set("user.big", std::string(kXattrValueBytesMax + 1, 'x')), Errc::too_big);
