@@ -15,6 +15,7 @@
 #include "daemon/arc/arc.h"
 #include "daemon/arc/committer.h"
 #include "daemon/store/block_store.h"
+#include "proto/rpc/endpoint.h"
 #include "proto/rpc/transport.h"
 
 namespace chordfs {
@@ -88,9 +89,5 @@ class Arcs {
   std::map<ArcNumber, ArcPtr> arcs_;
   std::map<ArcNumber, wire::Peer> hints_;
 };
-
-inline Endpoint endpoint_of(const wire::Peer& peer) {
-  return {peer.host(), static_cast<std::uint16_t>(peer.port())};
-}
 
 }  // namespace chordfs

@@ -6,7 +6,7 @@
 #include <boost/asio/post.hpp>
 #include <cerrno>
 
-#include "proto/base/check.h"
+#include "daemon/store/file_name.h"
 
 namespace chordfs {
 
@@ -20,11 +20,6 @@ Error closing() {
 template <class T>
 awaitable<Result<T>> finish(OneShot<Result<T>> done) {
   co_return co_await done.wait();
-}
-
-void check_name(std::string_view name) {
-  CHECK(name.size() >= 2 && name.size() <= 64 && name.find_first_not_of("0123456789abcdef") == name.npos,
-        "file name '{}'", name);
 }
 
 std::size_t size_of(const Batch& batch) {
@@ -195,18 +190,18 @@ awaitable<Result<void>> RealDisk::read_at(std::shared_ptr<const RecordView> view
 }
 
 awaitable<Result<void>> RealDisk::put_file(std::string name, std::vector<Bytes> pieces) {
-  check_name(name);
+  check_file_name(name);
   return submit<void>(writers_, name, [this, name, pieces = std::move(pieces)] { return files_->put(name, pieces); });
 }
 
 awaitable<Result<Bytes>> RealDisk::read_file(std::string name, std::uint64_t offset, std::size_t size) {
-  check_name(name);
+  check_file_name(name);
   return submit<Bytes>(readers_, "",
                        [this, name = std::move(name), offset, size] { return files_->read(name, offset, size); });
 }
 
 awaitable<Result<void>> RealDisk::erase_file(std::string name) {
-  check_name(name);
+  check_file_name(name);
   return submit<void>(writers_, name, [this, name] { return files_->erase(name); });
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "proto/client/lookup.h"
+#include "proto/rpc/endpoint.h"
 #include "proto/wire/limits.h"
 
 namespace chordfs {
@@ -13,10 +14,6 @@ constexpr Duration kPauseFirst = 5ms;
 constexpr Duration kPauseMax = 100ms;
 constexpr Duration kConnectTimeout = 2s;
 constexpr std::size_t kWalkNodesMax = 10'000;
-
-Endpoint endpoint_of(const wire::Peer& peer) {
-  return {peer.host(), static_cast<std::uint16_t>(peer.port())};
-}
 }  // namespace
 
 RingClient::RingClient(Runtime& runtime, Transport& transport, std::vector<Endpoint> via)

@@ -18,6 +18,11 @@ inline constexpr std::size_t kHostBytesMax = 253;
 /// Names are not resolved here.
 Result<Endpoint> parse_endpoint(std::string_view text);
 
+/// Where a peer said that it listens. The port is the sender's word: one beyond 16 bits is cut, and reaches nobody.
+inline Endpoint endpoint_of(const wire::Peer& peer) {
+  return {peer.host(), static_cast<std::uint16_t>(peer.port())};
+}
+
 /// One or more endpoints with commas between them.
 Result<std::vector<Endpoint>> parse_endpoints(std::string_view text);
 

@@ -7,7 +7,7 @@
 #include <map>
 #include <optional>
 
-#include "proto/base/check.h"
+#include "daemon/store/file_name.h"
 #include "proto/base/task.h"
 #include "tools/sim/platter.h"
 
@@ -29,11 +29,6 @@ Error dead() {
 template <class T>
 awaitable<Result<T>> finish(OneShot<Result<T>> done) {
   co_return co_await done.wait();
-}
-
-void check_name(std::string_view name) {
-  CHECK(name.size() >= 2 && name.size() <= 64 && name.find_first_not_of("0123456789abcdef") == name.npos,
-        "file name '{}'", name);
 }
 
 }  // namespace
@@ -98,7 +93,7 @@ class SimDisk::Handle final : public Disk {
   }
 
   awaitable<Result<void>> put_file(std::string name, std::vector<Bytes> pieces) override {
-    check_name(name);
+    check_file_name(name);
     std::string whole;
     for (const auto& piece : pieces) whole += piece.view();
     auto contents = Bytes::take(std::move(whole));
@@ -115,7 +110,7 @@ class SimDisk::Handle final : public Disk {
   }
 
   awaitable<Result<Bytes>> read_file(std::string name, std::uint64_t offset, std::size_t size) override {
-    check_name(name);
+    check_file_name(name);
     return start<Bytes>(after(platter_->options.latency.read_file), [this, name, offset, size]() -> Result<Bytes> {
       if (auto error = platter_->fault(DiskOperation::read_file)) return *error;
       auto at = platter_->files.find(name);
@@ -125,7 +120,7 @@ class SimDisk::Handle final : public Disk {
   }
 
   awaitable<Result<void>> erase_file(std::string name) override {
-    check_name(name);
+    check_file_name(name);
     auto when = after(platter_->options.latency.erase_file, name);
     return start<void>(when, [this, name]() -> Result<void> {
       if (auto error = platter_->fault(DiskOperation::erase_file)) return *error;
