@@ -56,9 +56,9 @@ awaitable<void> Ring::attend(Slot& slot, Notice notice) {
       co_await adopt_found(slot, notice.position);
       break;
     case Notice::Kind::left:
-      if (slot.state.successor_left(notice.position.id, notice.successors)) successors_changed(slot);
+      co_await successor_left(slot, notice.position, notice.successors);
       if (slot.state.predecessor().id == notice.position.id && !notice.predecessor.node.empty())
-        co_await predecessor_left(slot, notice.predecessor);
+        co_await rectify(slot, notice.predecessor);
       break;
     case Notice::Kind::depart:
       co_await depart(slot);
@@ -124,12 +124,24 @@ awaitable<void> Ring::rectify(Slot& slot, Position candidate) {
   set_predecessor(slot, candidate);
 }
 
-awaitable<void> Ring::predecessor_left(Slot& slot, Position predecessor) {
-  if (predecessor.id != slot.state.self().id) {
-    Heard heard = co_await ask(slot, predecessor);
-    if (heard.kind == Heard::Kind::dead) co_return;  // The next one to notify replaces the leaver.
+awaitable<void> Ring::successor_left(Slot& slot, Position leaver, std::vector<Position> names) {
+  if (std::ranges::find(slot.state.successors(), leaver.id, &Position::id) == slot.state.successors().end()) co_return;
+  // Its list is old by the time it is read: someone may have joined behind it. So it only names whom to ask.
+  std::optional<View> next;
+  if (slot.state.successors().size() == 1) {
+    for (const Position& name : names) {
+      if (name.id == slot.state.self().id || name.id == leaver.id) continue;
+      Heard heard = co_await ask(slot, name);
+      if (heard.kind == Heard::Kind::member) {
+        next = std::move(heard.view);
+        break;
+      }
+    }
   }
-  set_predecessor(slot, predecessor);
+  slot.state.drop(leaver.id);
+  if (next) slot.state.from_predecessor(*next);
+  successors_changed(slot);
+  poke(slot);
 }
 
 awaitable<void> Ring::adopt_found(Slot& slot, Position found) {

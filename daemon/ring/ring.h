@@ -142,7 +142,7 @@ class Ring {
   awaitable<void> attend(Slot& slot, Notice notice);
   awaitable<Progress> stabilize(Slot& slot);
   awaitable<void> rectify(Slot& slot, Position candidate);
-  awaitable<void> predecessor_left(Slot& slot, Position predecessor);
+  awaitable<void> successor_left(Slot& slot, Position leaver, std::vector<Position> names);
   awaitable<void> adopt_found(Slot& slot, Position found);
   awaitable<void> refresh_fingers();
   awaitable<bool> refresh_finger(Slot& slot);
