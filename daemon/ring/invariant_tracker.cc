@@ -167,10 +167,11 @@ std::vector<Violation> InvariantTracker::check(RingMode mode) {
   return full;
 }
 
-RingSnapshot InvariantTracker::snapshot() const {
+RingSnapshot InvariantTracker::snapshot(const std::set<Carried>& without) const {
   RingSnapshot snapshot{.successor_nodes = successor_nodes_, .live = {}, .in_flight = {}};
   for (const auto& [id, member] : live_) snapshot.live.push_back(member.list.view);
-  for (const auto& [number, list] : carried_) snapshot.in_flight.push_back(list.view);
+  for (const auto& [number, list] : carried_)
+    if (!without.contains(number)) snapshot.in_flight.push_back(list.view);
   return snapshot;
 }
 

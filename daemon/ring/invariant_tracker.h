@@ -37,7 +37,8 @@ class InvariantTracker {
   std::vector<Violation> check(RingMode mode);
   /// On how many nodes principals lie.
   int principal_nodes();
-  RingSnapshot snapshot() const;
+  /// Without the carried lists named.
+  RingSnapshot snapshot(const std::set<Carried>& without = {}) const;
   bool contains(const Id& position) const { return live_.contains(position); }
   /// How often check() could not answer by itself.
   std::uint64_t full_checks() const { return full_checks_; }

@@ -6,6 +6,7 @@
 //            restarting, failures beyond C16. Then only structure and step rules hold after every step.
 // In both, when churn ends, the ring must become one ordered ring in bounded time, stay as it is, and be found by all.
 #include <algorithm>
+#include <array>
 
 #include "tools/sim/chord_world.h"
 #include "tools/sim/scenarios.h"
@@ -13,7 +14,11 @@
 namespace chordfs {
 
 namespace {
-constexpr Duration kGapMax = 1500ms;
+// Between events, drawn once a run: from one thing at a time to everything at once.
+constexpr std::array kGapMax = {100ms, 500ms, 1500ms};
+// One way, likewise; a call's answer is always there long before its timeout.
+constexpr std::array kDelayMean = {Duration(300us), Duration(5ms), Duration(40ms)};
+constexpr Duration kDelayMax = 120ms;
 constexpr Duration kDownMin = 200ms, kDownMax = 8s;
 constexpr Duration kPauseMin = 600ms, kPauseMax = 8s;  // The call timeout is 500 ms, and two in a row mean death.
 constexpr Duration kApartMin = 1s, kApartMax = 25s;
@@ -29,11 +34,16 @@ class ChordScenario {
       : rng_(Rng::derived(options.seed, "chord scenario")),
         theorem_(rng_.chance(0.5)),
         size_(draw_size(options.nodes)),
+        gap_max_(kGapMax[rng_.below(kGapMax.size())]),
         ring_({.seed = options.seed,
                .positions = draw_positions(),
                .successor_nodes = 2 + static_cast<int>(rng_.below(3)),
                .fingers_every = size_ > kManyNodes ? 10s : 1s,
-               .theorem = theorem_}) {}
+               .theorem = theorem_}) {
+    auto& network = ring_.world().network().options();
+    network.delay_mean = kDelayMean[rng_.below(kDelayMean.size())];
+    network.delay_max = kDelayMax;
+  }
 
   ScenarioReport run() {
     ring_.found();
@@ -68,7 +78,7 @@ class ChordScenario {
     for (auto index : ring_.nodes()) count += !ring_.leaving(index);
     return count;
   }
-  void pause() { ring_.world().run_for(rng_.between(0ns, kGapMax)); }
+  void pause() { ring_.world().run_for(rng_.between(0ns, gap_max_)); }
 
   void grow() {
     while (present() < size_ && held()) {
@@ -208,6 +218,7 @@ class ChordScenario {
   Rng rng_;
   const bool theorem_;
   const std::size_t size_;
+  const Duration gap_max_;
   std::uint64_t crashes_ = 0, leaves_ = 0;
   ChordWorld ring_;
 };

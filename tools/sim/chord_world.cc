@@ -179,6 +179,8 @@ void ChordWorld::leave(Index index) {
     shrinking_ = true;
     mode_ = RingMode::small;
   }
+  // Until the last one has heard of it, it may list nobody but the leaver: no rule holds of a ring of one dead and one.
+  alone_soon_ = std::ranges::count_if(slots_, [](const auto& other) { return !other->gone && !other->leaving; }) <= 1;
   if (slot.program != nullptr) slot.program->leave();
 }
 
@@ -218,7 +220,7 @@ void ChordWorld::left(Index index) {
   auto& slot = *slots_[index];
   slot.gone = true;
   if (std::ranges::none_of(slots_, [](const auto& other) { return other->leaving && !other->gone; }))
-    shrinking_ = false;
+    shrinking_ = alone_soon_ = false;
   // Not from within its own coroutine.
   world_.after({}, [&slot] {
     if (slot.host->alive()) slot.host->crash();
@@ -261,14 +263,15 @@ std::vector<ChordWorld::Index> ChordWorld::nodes() const {
 }
 
 RingSnapshot ChordWorld::without(Index index) const {
-  auto rest = tracker_.snapshot();
-  auto goes = [&](const View& view) {
-    const auto& slot = *slots_[view.self.at.port - kPortFirst];
-    return &slot == slots_[index].get() || slot.leaving;
-  };
-  std::erase_if(rest.live, goes);
-  // A list that the one that dies was to read is never read; one that it sent still is.
-  std::erase_if(rest.in_flight, [&](const View& view) { return view.self.node == slots_[index]->identity; });
+  // What it was to read is never read; what it has sent still is.
+  std::set<InvariantTracker::Carried> unread(slots_[index]->held.begin(), slots_[index]->held.end());
+  for (const auto& [number, flight] : flights_)
+    if (flight.to == index) unread.insert(flight.carried);
+  auto rest = tracker_.snapshot(unread);
+  std::erase_if(rest.live, [&](const View& view) {
+    const auto& slot = slots_[view.self.at.port - kPortFirst];
+    return slot == slots_[index] || slot->leaving;
+  });
   return rest;
 }
 
@@ -324,7 +327,8 @@ void ChordWorld::check_step() {
     dirty_ = true;
   }
   if (!step_violations_.empty()) judge(std::exchange(step_violations_, {}));
-  if (!std::exchange(dirty_, false) || !options_.theorem) return;
+  if (!dirty_ || !options_.theorem || alone_soon_) return;
+  dirty_ = false;
   ++checks_;
   if (!shrinking_ && tracker_.principal_nodes() > options_.successor_nodes) mode_ = RingMode::ordinary;
   judge(tracker_.check(mode_));

@@ -159,7 +159,8 @@ class ChordWorld final : private NetworkWatch {
   std::vector<Violation> step_violations_;
   bool dirty_ = false;
   RingMode mode_ = RingMode::small;
-  bool shrinking_ = false;  ///< A leave makes it small again, in order.
+  bool shrinking_ = false;   ///< A leave makes it small again, in order.
+  bool alone_soon_ = false;  ///< A leave leaves one node.
   std::uint64_t changes_ = 0, checks_ = 0;
   std::size_t lookups_open_ = 0;
   std::string lookups_wrong_;

@@ -59,6 +59,10 @@ bool StepRules::known(const Position& p, const View* before) const {
 }
 
 void StepRules::changed(std::vector<View> members, std::vector<Violation>& violations) {
+  // One position of a node that leaves tells the others without a message.
+  for (const View& view : members_)
+    if (std::ranges::none_of(members, [&](const View& now) { return now.self.id == view.self.id; }))
+      hears_of_leave(view.self, view.successors);
   for (const View& now : members) {
     const View* before = this->before(now.self.id);
     if (before == nullptr) {
@@ -113,8 +117,7 @@ void StepRules::new_list(const View& before, const View& now, std::vector<Violat
   if (now.successors.empty()) return;
   // What moves up when those before it are dead is asked next, not first.
   const Position& first = now.successors.front();
-  const bool handed = std::ranges::any_of(left_, [&](const auto& list) { return lists(list, first); });
-  if (!answered(first) && !lists(before.successors, first) && !handed)
+  if (!answered(first) && !lists(before.successors, first))
     violations.push_back({"C12", fmt::format("{} takes {} as successor, which has not answered in this operation",
                                              name(now.self), name(first))});
 }
