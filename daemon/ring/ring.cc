@@ -273,11 +273,9 @@ Reply Ring::answer_find(const wire::FindRequest& request) {
   std::vector<Endpoint> silent;
   for (const auto& peer : request.silent())
     if (silent.size() < kLookupSilentMax) silent.push_back(endpoint_of(peer));
-  auto found = find(id, tables(), [&](const Position& p) { return !suspected(p); });
-  // The owner stays the owner as far as we know; but there are others to ask than those.
-  if (!found.done && !silent.empty())
-    found = find(id, tables(),
-                 [&](const Position& p) { return !suspected(p) && std::ranges::find(silent, p.at) == silent.end(); });
+  auto alive = [this](const Position& p) { return !suspected(p); };
+  auto worth_asking = [&](const Position& p) { return alive(p) && std::ranges::find(silent, p.at) == silent.end(); };
+  auto found = find(id, tables(), alive, worth_asking);
   for (const Endpoint& at : silent) doubt(at);
   Reply reply;
   reply.header.mutable_find()->set_done(found.done);

@@ -75,6 +75,11 @@ std::vector<Position> Locations::preceding(const Id& id, std::size_t count) cons
   return found;
 }
 
+std::size_t Locations::drop_wrong(const Id& id, const Position& position) {
+  auto known = owner(id);
+  return known && known->id == position.id ? drop(position.id) : 0;
+}
+
 std::size_t Locations::drop(const Id& position) {
   return entries_.erase(position);
 }

@@ -29,7 +29,9 @@ class Locations {
   /// Those known to precede it most closely, closest first: at most `count`, one of each node.
   std::vector<Position> preceding(const Id& id, std::size_t count) const;
 
-  /// They say how many entries that was: of a position that does not own what we thought; of a node that is not there.
+  /// They say how many entries that was. A position that turned out not to own `id`: unless that is known by now.
+  std::size_t drop_wrong(const Id& id, const Position& position);
+  /// A position, or a node, that is not there.
   std::size_t drop(const Id& position);
   std::size_t forget(const Uuid& node);
   std::size_t forget(const Endpoint& node);

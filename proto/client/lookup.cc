@@ -122,7 +122,7 @@ void Lookup::State::teach_cache() {
   if (!config.locations) return;
   bool right = guess && found && found->front().id == guess->id;
   if (right && found_at == guess->at) ++counters().cache_hits;
-  if (guess && !right && (guess_wrong || found)) counters().stale += config.locations->drop(guess->id);
+  if (guess && !right && (guess_wrong || found)) counters().stale += config.locations->drop_wrong(id, *guess);
   // The owner that others still name may be one that was just found dead.
   if (found && !is_unreachable(found->front().at)) config.locations->learn(id, *found);
 }

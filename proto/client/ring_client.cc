@@ -163,7 +163,7 @@ awaitable<Result<Reply>> RingClient::call_arc(ArcNumber arc, Request request, Du
       case Errc::not_owner:
         ++counters_.redirects;
         cache_.erase(arc);
-        if (guess && *node == guess->at) counters_.lookups.stale += locations_.drop(guess->id);
+        if (guess && *node == guess->at) counters_.lookups.stale += locations_.drop_wrong(arcs_.point(arc), *guess);
         if (reply->header.has_hint() && endpoint_of(reply->header.hint()) != *node)
           attempt.follow(endpoint_of(reply->header.hint()));
         last = {Errc::unavailable, fmt::format("nobody holds arc {} now", arc)};

@@ -81,19 +81,24 @@ awaitable<void> look_up(World& world, Ring& ring, Id key, Measured& into) {
   into.found.push_back(*std::move(found));
 }
 
-/// Lookups of random keys by random ones of these nodes.
-Measured measure(Cluster& cluster, const std::vector<int>& nodes, std::size_t count) {
+/// Each of these keys, looked up by a random one of these nodes.
+Measured measure(Cluster& cluster, const std::vector<int>& nodes, const std::vector<Id>& keys) {
   Measured measured;
   TaskGroup group(cluster.world);
-  for (std::size_t begun = 0; begun < count;) {
-    for (; begun < count && group.size() < kAtOnce; ++begun) {
+  for (auto key = keys.begin(); key != keys.end();) {
+    for (; key != keys.end() && group.size() < kAtOnce; ++key) {
       int node = nodes[cluster.world.below(nodes.size())];
-      auto key = Id::from_top(cluster.world.random());
-      group.spawn("look up", look_up(cluster.world, cluster.node(node).ring(), key, measured));
+      group.spawn("look up", look_up(cluster.world, cluster.node(node).ring(), *key, measured));
     }
     cluster.world.run_until([&] { return group.size() == 0; }, 60s);
   }
   return measured;
+}
+
+std::vector<Id> random_keys(Cluster& cluster, int count) {
+  std::vector<Id> keys;
+  for (int i = 0; i < count; ++i) keys.push_back(Id::from_top(cluster.world.random()));
+  return keys;
 }
 
 Id live_owner(const Id& key, const std::map<Id, Uuid>& live) {
@@ -126,7 +131,7 @@ TEST(LookupSim, PathWithoutCacheIsNoLongerThanThePapers) {
   };
   grow_in_waves(cluster, 4096);
   if (HasFatalFailure()) return;
-  auto measured = measure(cluster, cluster.numbers(), 10'000);
+  auto measured = measure(cluster, cluster.numbers(), random_keys(cluster, 10'000));
   EXPECT_TRUE(measured.errors.empty()) << measured.errors.front();
   EXPECT_EQ(wrong_owners(measured, positions_of(cluster)), 0);
   // ToN 2003, figure 10, N = 2^12, counted as there: nodes visited up to the key's predecessor.
@@ -143,14 +148,18 @@ TEST(LookupSim, WarmCacheIsOneHop) {
     for (int end = std::min(2 * n, kNodes), old = n; n < end; ++n) cluster.join_soon(n, n % old);
     ASSERT_TRUE(cluster.world.run_until([&] { return cluster.all_joined(); }, 120s));
   }
-  cluster.world.run_for(10s);
+  cluster.world.run_for(3s);
+  auto wrong = check_ideal(cluster.snapshot());
+  ASSERT_TRUE(wrong.empty()) << text_of(wrong);
   auto positions = positions_of(cluster);
   ASSERT_EQ(positions.size(), kNodes * 8U);
 
   Ring& ring = cluster.node(7).ring();
-  for (const auto& [id, node] : positions) ASSERT_TRUE(cluster.world.run(ring.find_successor(id)));
+  std::vector<Id> every;
+  for (const auto& [id, node] : positions) every.push_back(id);
+  ASSERT_TRUE(measure(cluster, {7}, every).errors.empty());
   auto before = ring.lookups();
-  auto warm = measure(cluster, {7}, 2'000);
+  auto warm = measure(cluster, {7}, random_keys(cluster, 2'000));
   EXPECT_TRUE(warm.errors.empty());
   EXPECT_EQ(wrong_owners(warm, positions), 0);
   auto longer = std::ranges::count_if(warm.found, [](const Found& f) { return f.hops.size() > 1; });
@@ -193,7 +202,7 @@ TEST(LookupSim, DeadNodesCostPatienceNotTimeouts) {
   std::uint64_t before = timeouts();
   std::vector<std::uint64_t> per_round;
   for (int round = 0; round < 3; ++round) {
-    auto measured = measure(cluster, alive, 3'000);
+    auto measured = measure(cluster, alive, random_keys(cluster, 3'000));
     per_round.push_back(timeouts() - before);
     before = timeouts();
     ASSERT_TRUE(measured.errors.empty()) << measured.errors.front();

@@ -93,6 +93,16 @@ TEST(Locations, ForgetsPositionsAndNodes) {
   EXPECT_EQ(locations.forget(at(20, 1).node), 1U);
 }
 
+TEST(Locations, AnEntryPutRightMeanwhileIsNotDropped) {
+  Locations locations;
+  locations.learn(key(10), places({20, 60}));
+  auto guess = *locations.owner(key(30));
+  locations.learn(key(30), places({40, 60}));
+  EXPECT_EQ(locations.drop_wrong(key(30), guess), 0U);
+  EXPECT_EQ(locations.owner(key(50)), at(60));
+  EXPECT_EQ(locations.drop_wrong(key(50), guess), 1U);
+}
+
 TEST(Locations, PrecedingAreTheClosestOfDifferentNodes) {
   Locations locations;
   locations.learn(key(10), std::vector{at(20, 1), at(40, 2), at(60, 2), at(80, 3)});
