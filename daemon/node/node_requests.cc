@@ -123,6 +123,7 @@ awaitable<Result<Reply>> Node::status(wire::StatusRequest request) {
   status.set_version(config_.version);
   status.set_leaving(leaving_);
   for (auto& view : ring_->neighbours()) *status.add_positions() = std::move(view);
+  *status.mutable_lookups() = to_wire(ring_->lookups());
   CO_TRY(auto space, co_await disk_.space());
   status.set_disk_total(space.total);
   status.set_disk_free(space.free);

@@ -207,6 +207,7 @@ void Ring::died(const Uuid& node) {
   bool news = !peers_.suspected(node, runtime_.now());
   peers_.suspect(node, runtime_.now() + config_.suspect_for);
   if (!news) return;
+  lookups_.stale += locations_.forget(node);
   for (auto& slot : slots_) {
     slot->fingers.forget(node);
     if (slot->state.member() && slot->state.successor().node == node) poke(*slot);
@@ -326,7 +327,8 @@ awaitable<void> Ring::merge_through(Peers::Peer peer, std::size_t index) {
 
 awaitable<bool> Ring::merge_position(Peers::Peer peer, Slot& slot) {
   if (!slot.state.member()) co_return false;
-  Lookup lookup(runtime_, transport_, {ring_, config_.call_timeout}, slot.state.self().id.plus_power(0));
+  // Without the cache, which may lead back into our own ring.
+  Lookup lookup(runtime_, transport_, asks_, {ring_, config_.call_timeout}, slot.state.self().id.plus_power(0));
   lookup.candidates().exclude(at_);
   lookup.candidates().offer(peer.at);
   auto found = co_await lookup.run();

@@ -11,6 +11,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -37,9 +38,10 @@ struct RingConfig {
   Duration fingers_every = 1s;
   Duration merge_every = 3s;
   Duration call_timeout = 500ms;
-  Duration suspect_for = 2s;      ///< How long one that did not answer is not asked again.
-  Duration join_for = 30s;        ///< join() gives up then.
-  std::vector<wire::Peer> peers;  ///< Remembered from earlier.
+  Duration suspect_for = 2s;                  ///< How long one that did not answer is not asked again.
+  Duration join_for = 30s;                    ///< join() gives up then.
+  std::size_t locations_max = kLocationsMax;  ///< Of the location cache; 0: none.
+  std::vector<wire::Peer> peers;              ///< Remembered from earlier.
   /// A predecessor, a successor list or the standing of a position has changed. Must not call back into join, leave
   /// or stop.
   std::function<void()> on_change;
@@ -79,7 +81,7 @@ class Ring {
 
   /// key ∈ (predecessor, p] for a position p of this node.
   bool owns(const Id& key) const;
-  /// By memory if this node knows, else by iterative lookup; also after leave().
+  /// By memory if this node knows, else by iterative lookup that begins with the location cache; also after leave().
   awaitable<Result<Found>> find_successor(Id id);
 
   const Uuid& uuid() const { return ring_; }
@@ -95,6 +97,8 @@ class Ring {
   std::vector<wire::Neighbours> neighbours() const;
   /// Distinct fingers of one position: for people.
   std::vector<Position> fingers(std::uint32_t index) const;
+  /// What the lookups of this node have cost, those for its own fingers included.
+  const LookupCounters& lookups() const { return lookups_; }
 
  private:
   /// What a position is to attend to, one at a time: all of its operations run in its one maintain() coroutine.
@@ -132,10 +136,13 @@ class Ring {
   Reply answer(const wire::Request& request);
   Reply answer_neighbours(const wire::NeighboursRequest& request) const;
   Reply answer_notify(const wire::NotifyRequest& request);
-  Reply answer_find(const wire::FindRequest& request) const;
+  Reply answer_find(const wire::FindRequest& request);
   Reply answer_leave(const wire::LeaveNotice& notice);
   Reply answer_ring_info(const wire::RingInfoRequest& request);
   awaitable<Result<Found>> look_up(Id id, std::vector<Endpoint> fallbacks);
+  std::optional<Position> known_at(const Endpoint& at) const;
+  void doubt(const Endpoint& at);
+  awaitable<void> look_for(Position suspect);
 
   // maintenance.cc: stabilize, rectify, fingers, merging
   awaitable<void> maintain(Slot& slot);
@@ -184,9 +191,13 @@ class Ring {
   Endpoint at_;
   Uuid ring_;
   Peers peers_;
+  Locations locations_;
+  LookupCounters lookups_;
+  std::set<Uuid> looked_for_;  ///< Being asked now whether they live.
   bool started_ = false;
   std::vector<std::unique_ptr<Slot>> slots_;  ///< Never changes once made: coroutines keep references to slots.
   TaskGroup tasks_;
+  TaskGroup asks_;  ///< Questions of lookups, which may end after them.
 };
 
 }  // namespace chordfs
