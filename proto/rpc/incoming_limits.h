@@ -1,0 +1,58 @@
+#pragma once
+// IncomingLimits: what all strangers together, and each of them, may take of this process; and Budget, the account of
+// the bytes. Owner: TcpTransport. Thread: the Runtime's.
+
+#include <algorithm>
+#include <cstddef>
+
+#include "proto/base/runtime.h"
+
+namespace chordfs {
+
+inline constexpr std::size_t kRequestsPerConnectionMax = 1024;
+/// Requests being executed, blocks that they asked for, replies not yet written.
+inline constexpr std::size_t kBytesPerConnectionMax = 32U << 20;
+inline constexpr Duration kHelloTimeMax = 5s;
+
+struct IncomingLimits {
+  /// Connections at once. One more closes one that has not asked anything yet, or that has been idle for longest.
+  std::size_t connections = 10'000;
+  std::size_t requests_each = kRequestsPerConnectionMax;
+  std::size_t bytes_each = kBytesPerConnectionMax;
+  /// Of all connections, with frames that have come in part. Above it those that hold more than their share are not
+  /// read from, and the greediest is cut.
+  std::size_t bytes_all = 512U << 20;
+  Duration hello_time = kHelloTimeMax;
+  /// A frame that was begun may take this long whatever comes; from then on it needs so many bytes a second on average.
+  Duration frame_patience = 10s;
+  std::size_t frame_rate_min = 1024;
+  /// How often all connections are looked at for the rules above.
+  Duration look_every = 1s;
+};
+
+/// The limits that suit this process, whose limit on open files is raised as far as it may be: connections get no more
+/// than half of the descriptors, the disk and our own calls need the others.
+IncomingLimits raised_limits();
+
+/// Bytes that connections hold, counted as they change.
+class Budget {
+ public:
+  explicit Budget(std::size_t limit) : limit_(limit) {}
+
+  void change(std::size_t from, std::size_t to) { bytes_ += to - from; }
+  std::size_t bytes() const { return bytes_; }
+  std::size_t limit() const { return limit_; }
+  bool over() const { return bytes_ > limit_; }
+
+  /// What each of so many connections may hold while the whole is over its limit: enough to go on with small calls.
+  std::size_t share(std::size_t connections) const {
+    return std::max(kShareBytesMin, limit_ / std::max<std::size_t>(connections, 1));
+  }
+
+ private:
+  static constexpr std::size_t kShareBytesMin = 64U << 10;
+  const std::size_t limit_;
+  std::size_t bytes_ = 0;
+};
+
+}  // namespace chordfs
