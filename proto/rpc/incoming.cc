@@ -64,8 +64,7 @@ awaitable<Result<void>> Incoming::serve(std::shared_ptr<Incoming> self, TaskGrou
       CO_TRY_VOID(co_await fill());
       continue;
     }
-    waited_ = {};
-    came_ = 0;
+    progress_ = {};
     if (!frame->header.has_request())
       co_return Error{Errc::bad_message, peer() + " sent something else than a request"};
     has_asked_ = true;
@@ -78,7 +77,7 @@ awaitable<Result<void>> Incoming::serve(std::shared_ptr<Incoming> self, TaskGrou
 awaitable<Result<void>> Incoming::fill() {
   const auto before = link_.half_received();
   CO_TRY_VOID(co_await link_.fill());
-  came_ += link_.half_received() - before;
+  progress_.came(link_.half_received() - before);
   last_heard_ = shared_.runtime.now();
   account();
   co_return Result<void>();
@@ -126,17 +125,13 @@ void Incoming::look(Duration passed) {
   account();
   if (link_.closed() || !greeted_) return;
   if (paused_) {
-    waited_ = {};
-    came_ = 0;
+    progress_ = {};
     if (!full()) link_.progress().notify_all();
     return;
   }
-  if (!link_.midway()) return;
-  waited_ += passed;
-  const auto seconds = static_cast<std::size_t>(std::chrono::duration_cast<std::chrono::seconds>(waited_).count());
-  if (waited_ < shared_.limits.frame_patience || came_ >= seconds * shared_.limits.frame_rate_min) return;
+  if (!link_.midway() || !progress_.too_slow(passed, shared_.limits)) return;
   end(Complaint::slow, fmt::format("closed a connection: {} sent {} bytes of a frame in {} s and not the rest", peer(),
-                                   link_.half_received(), seconds));
+                                   link_.half_received(), progress_.waited() / 1s));
 }
 
 void Incoming::end(const Error& why) {

@@ -84,9 +84,7 @@ class Incoming {
   std::size_t bytes_ = 0;      ///< Of requests under way.
   std::size_t accounted_ = 0;  ///< What the budget knows of.
   Time last_heard_;
-  // Of the frame that has come in part.
-  Duration waited_{};
-  std::size_t came_ = 0;
+  FrameProgress progress_;  ///< Of the frame that has come in part.
 };
 
 /// What a request costs while it is executed: its header as parsed, its data, and the data that it asks for.

@@ -34,6 +34,22 @@ struct IncomingLimits {
 /// than half of the descriptors, the disk and our own calls need the others.
 IncomingLimits raised_limits();
 
+/// Whether a frame that has come in part gets on.
+class FrameProgress {
+ public:
+  void came(std::size_t bytes) { bytes_ += bytes; }
+  /// Whether it is too slow, now that so much more time has passed in which it could have come.
+  bool too_slow(Duration passed, const IncomingLimits& limits) {
+    waited_ += passed;
+    return waited_ >= limits.frame_patience && bytes_ < static_cast<std::size_t>(waited_ / 1s) * limits.frame_rate_min;
+  }
+  Duration waited() const { return waited_; }
+
+ private:
+  Duration waited_{};
+  std::size_t bytes_ = 0;
+};
+
 /// Bytes that connections hold, counted as they change.
 class Budget {
  public:
