@@ -23,7 +23,7 @@ struct IncomingLimits {
   /// read from, and the greediest is cut.
   std::size_t bytes_all = 512U << 20;
   Duration hello_time = kHelloTimeMax;
-  /// A frame that was begun may take this long whatever comes; from then on it needs so many bytes a second on average.
+  /// In each stretch of this length, from a frame's beginning on, so many bytes a second must come on average.
   Duration frame_patience = 10s;
   std::size_t frame_rate_min = 1024;
   /// How often all connections are looked at for the rules above.
@@ -38,15 +38,22 @@ IncomingLimits raised_limits();
 class FrameProgress {
  public:
   void came(std::size_t bytes) { bytes_ += bytes; }
-  /// Whether it is too slow, now that so much more time has passed in which it could have come.
+  /// Whether it is too slow, now that so much more time has passed in which it could have come. Each stretch of
+  /// frame_patience is judged by itself: who sent most of a frame at once may not keep the rest back for hours.
   bool too_slow(Duration passed, const IncomingLimits& limits) {
     waited_ += passed;
-    return waited_ >= limits.frame_patience && bytes_ < static_cast<std::size_t>(waited_ / 1s) * limits.frame_rate_min;
+    stretch_ += passed;
+    if (stretch_ < limits.frame_patience) return false;
+    const bool slow = bytes_ < static_cast<std::size_t>(stretch_ / 1s) * limits.frame_rate_min;
+    stretch_ = {};
+    bytes_ = 0;
+    return slow;
   }
   Duration waited() const { return waited_; }
 
  private:
-  Duration waited_{};
+  Duration waited_{};   ///< Since the frame began.
+  Duration stretch_{};  ///< Since the last judgement.
   std::size_t bytes_ = 0;
 };
 

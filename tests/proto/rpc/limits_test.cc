@@ -140,6 +140,14 @@ TEST(FrameProgress, PatienceComesFirst) {
   EXPECT_TRUE(progress.too_slow(1s, limits));
 }
 
+TEST(FrameProgress, WhoSentMostAtOnceMayNotKeepTheRestBack) {
+  const IncomingLimits limits{.frame_patience = 10s, .frame_rate_min = 100};
+  FrameProgress progress;
+  progress.came(4U << 20);
+  EXPECT_FALSE(progress.too_slow(10s, limits));
+  EXPECT_TRUE(progress.too_slow(10s, limits));
+}
+
 TEST(FrameProgress, OneByteLessThanTheRateIsTooSlow) {
   const IncomingLimits limits{.frame_patience = 10s, .frame_rate_min = 100};
   FrameProgress progress;
