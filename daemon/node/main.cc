@@ -61,7 +61,7 @@ int serve(NodeOptions options) {
     spdlog::error("{}", disk.error().text());
     return 1;
   }
-  TcpTransport transport(runtime, "chordfs-node " CHORDFS_VERSION);
+  TcpTransport transport(runtime, "chordfs-node " CHORDFS_VERSION, raised_limits());
   NodeConfig config{.self = options.self, .arc_bits = options.arc_bits, .positions = options.positions};
   if (options.peer) config.join.push_back(*options.peer);
   Node node(runtime, transport, **disk, std::move(config));
