@@ -100,7 +100,10 @@ awaitable<Result<Reply>> Node::put_block(wire::PutBlock put, Bytes contents) {
 
 awaitable<Result<Reply>> Node::get_block(wire::GetBlock get) {
   if (get.block().size() != kBlockIdBytes) co_return Error{Errc::bad_message, "a block identifier of the wrong size"};
-  CO_TRY(auto part, co_await arcs_->get_block(get.arc(), get.block(), get.offset(), get.length()));
+  auto read = co_await arcs_->get_block(get.arc(), get.block(), get.offset(), get.length());
+  // Programs only see an I/O error: here it is said which file of which disk it was.
+  if (read.code() == Errc::corrupt || read.code() == Errc::io_error) spdlog::error("{}", read.error().text());
+  CO_TRY(auto part, std::move(read));
   Reply reply;
   reply.header.mutable_block()->set_crc(crc32c(part.bytes.view()));
   reply.header.mutable_block()->set_block_length(part.block_length);
