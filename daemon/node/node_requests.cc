@@ -7,6 +7,16 @@
 
 namespace chordfs {
 
+namespace {
+void add_fingers(const Ring& ring, wire::Status& status) {
+  for (int index = 0; index < ring.positions(); ++index) {
+    auto& table = *status.add_fingers();
+    table.set_index(static_cast<std::uint32_t>(index));
+    for (const auto& finger : ring.fingers(table.index())) *table.add_fingers() = to_wire(finger);
+  }
+}
+}  // namespace
+
 awaitable<Reply> Node::handle(Request request) {
   const auto& ring = request.header.ring();
   if (!ring.empty() && ring_) {
@@ -131,6 +141,7 @@ awaitable<Result<Reply>> Node::status(wire::StatusRequest request) {
   status.set_leaving(leaving_);
   for (auto& view : ring_->neighbours()) *status.add_positions() = std::move(view);
   *status.mutable_lookups() = to_wire(ring_->lookups());
+  if (request.fingers()) add_fingers(*ring_, status);
   CO_TRY(auto space, co_await disk_.space());
   status.set_disk_total(space.total);
   status.set_disk_free(space.free);
