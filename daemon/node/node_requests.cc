@@ -19,11 +19,10 @@ void add_fingers(const Ring& ring, wire::Status& status) {
 
 awaitable<Reply> Node::handle(Request request) {
   const auto& ring = request.header.ring();
-  if (!ring.empty() && ring_) {
-    // As soon as a node knows which ring it is joining, the others of that ring ask it.
-    const auto& own = ring_->uuid();
-    if (own.empty()) co_return error_reply({Errc::busy, "this node is starting"});
-    if (ring != own.bytes()) co_return error_reply({Errc::wrong_ring, "this node belongs to another ring"});
+  if (!ring.empty() && ring_ && ring != ring_id_.bytes()) {
+    // Who looks for an arc here is to look elsewhere, not to wait for this one.
+    if (ring_id_.empty()) co_return error_reply({Errc::not_owner, "this node is not yet in its ring"});
+    co_return error_reply({Errc::wrong_ring, "this node belongs to another ring"});
   }
   std::uint32_t arc = map_.count();
   if (request.header.has_query())

@@ -38,6 +38,7 @@ at_work() { [ -s "$work/rounds" ] || gone "$worker"; }
 wait_until "somebody works" 300 at_work
 still_right() { running "$worker" || fail "$1: who works on the mount noticed: $(tail -5 "$work/log/work")"; }
 
+! grep -E 'is of another ring' "${node_log[@]}" || fail "nodes of one ring take one another for strangers"
 before_mb=$(rss_mb b)
 before_fds=$(descriptors b)
 hostile http
