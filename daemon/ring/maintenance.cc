@@ -36,6 +36,7 @@ awaitable<void> Ring::maintain(Slot& slot) {
     } else {
       // Set first: a poke during the operation brings it nearer again.
       slot.due = runtime_.now() + runtime_.jitter(config_.stabilize_every);
+      slot.answered.clear();
       Progress progress = co_await stabilize(slot);
       if (progress == Progress::changed) poke(slot);
       if (progress == Progress::busy) poke_in(slot, config_.stabilize_every / 10);
@@ -48,6 +49,7 @@ awaitable<void> Ring::attend(Slot& slot, Notice notice) {
     notice.done.set({});
     co_return;
   }
+  slot.answered.clear();
   switch (notice.kind) {
     case Notice::Kind::candidate:
       co_await rectify(slot, notice.position);
@@ -78,6 +80,7 @@ awaitable<Ring::Progress> Ring::stabilize(Slot& slot) {
       if (slot.state.drop(successor.id)) successors_changed(slot);
       continue;
     }
+    adopted(slot, heard.view.self);
     bool changed = slot.state.from_successor(heard.view);
     if (changed) successors_changed(slot);
     // No other turn of the executor comes between this and the next question: the slot is busy throughout.
@@ -92,6 +95,7 @@ awaitable<Ring::Progress> Ring::stabilize(Slot& slot) {
       notify(successor, slot.state.self());
       co_return Progress::settled;
     }
+    adopted(slot, heard.view.self);
     if (slot.state.from_predecessor(heard.view)) successors_changed(slot);
     notify(*closer, slot.state.self());
     co_return Progress::changed;
@@ -103,10 +107,11 @@ awaitable<Ring::Progress> Ring::stabilize(Slot& slot) {
   Heard heard = co_await ask(slot, predecessor);
   if (heard.kind == Heard::Kind::busy) co_return Progress::busy;
   if (heard.kind == Heard::Kind::member) {
+    adopted(slot, heard.view.self);
     if (slot.state.from_predecessor(heard.view)) successors_changed(slot);
     notify(predecessor, slot.state.self());
   } else {
-    set_predecessor(slot, slot.state.self());
+    co_await rectify(slot, slot.state.self());
   }
   co_return Progress::changed;
 }
@@ -121,7 +126,19 @@ awaitable<void> Ring::rectify(Slot& slot, Position candidate) {
   // A notify may be old: no pointer is adopted unless its target answers in this operation.
   Heard heard = co_await ask(slot, candidate);
   if (heard.kind == Heard::Kind::dead) co_return;
-  set_predecessor(slot, candidate);
+  adopted(slot, candidate);
+  // The only place where a predecessor changes (C15): what it was cannot have changed meanwhile.
+  const Position before = slot.state.predecessor();
+  if (!slot.state.set_predecessor(candidate)) co_return;
+  changed();
+  // The old predecessor's successor is the new one now (ToN 2003, V-A).
+  if (before.id != candidate.id) hint(before, candidate);
+  if (slot.state.successors().empty()) poke(slot);
+}
+
+void Ring::adopted(Slot& slot, const Position& pointer) const {
+  CHECK(pointer.node == node_ || std::ranges::find(slot.answered, pointer.id) != slot.answered.end(),
+        "{} adopts {}, which has not answered in this operation", slot.state.self().id.brief(), pointer.id.brief());
 }
 
 awaitable<void> Ring::successor_left(Slot& slot, Position leaver, std::vector<Position> names) {
@@ -139,7 +156,10 @@ awaitable<void> Ring::successor_left(Slot& slot, Position leaver, std::vector<Po
     }
   }
   slot.state.drop(leaver.id);
-  if (next) slot.state.from_predecessor(*next);
+  if (next) {
+    adopted(slot, next->self);
+    slot.state.from_predecessor(*next);
+  }
   successors_changed(slot);
   poke(slot);
 }
@@ -148,6 +168,7 @@ awaitable<void> Ring::adopt_found(Slot& slot, Position found) {
   if (!between(slot.state.self().id, found.id, slot.state.successor().id)) co_return;
   Heard heard = co_await ask(slot, found);
   if (heard.kind != Heard::Kind::member) co_return;
+  adopted(slot, heard.view.self);
   if (!slot.state.from_elsewhere(heard.view)) co_return;
   successors_changed(slot);
   notify(found, slot.state.self());
@@ -156,7 +177,10 @@ awaitable<void> Ring::adopt_found(Slot& slot, Position found) {
 
 awaitable<Ring::Heard> Ring::ask(Slot& slot, Position position) {
   BusyWhile busy(slot.busy);
-  co_return co_await query(std::move(position));
+  const Id id = position.id;
+  Heard heard = co_await query(std::move(position));
+  if (heard.kind != Heard::Kind::dead) slot.answered.push_back(id);
+  co_return heard;
 }
 
 awaitable<Ring::Heard> Ring::query(Position position) {
@@ -238,15 +262,6 @@ void Ring::successors_changed(Slot& slot) {
   changed();
   // Its list is built from ours. Told at once, news runs back as far as lists reach in round trips, not in periods.
   if (slot.state.predecessor().id != slot.state.self().id) hint(slot.state.predecessor(), slot.state.successor());
-}
-
-void Ring::set_predecessor(Slot& slot, const Position& predecessor) {
-  Position before = slot.state.predecessor();
-  if (!slot.state.set_predecessor(predecessor)) return;
-  changed();
-  // The old predecessor's successor is the new one now (ToN 2003, V-A).
-  if (before.id != predecessor.id) hint(before, predecessor);
-  if (slot.state.successors().empty()) poke(slot);
 }
 
 void Ring::notify(const Position& to, const Position& candidate) {

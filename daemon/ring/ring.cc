@@ -191,7 +191,7 @@ void Ring::doubt(const Endpoint& at) {
 
 awaitable<void> Ring::look_for(Position suspect) {
   Request message{request(), {}};
-  message.header.mutable_neighbours()->set_index(suspect.index);
+  message.header.mutable_ping();
   auto reply = co_await transport_.call(suspect.at, std::move(message), config_.call_timeout);
   looked_for_.erase(suspect.node);
   if (reply.code() == Errc::unreachable) died(suspect.node);

@@ -114,8 +114,9 @@ class Ring {
     Slot(Position self, int nodes) : state(std::move(self), nodes) {}
     RingState state;
     Fingers fingers;
-    bool busy = false;  ///< Waits for an answer that may change the state (Zave's atomicity).
-    Time due{};         ///< Next stabilize.
+    bool busy = false;         ///< Waits for an answer that may change the state (Zave's atomicity).
+    std::vector<Id> answered;  ///< Who has, in the operation that runs now (C12).
+    Time due{};                ///< Next stabilize.
     std::deque<Notice> inbox;
     Signal wake;
   };
@@ -166,7 +167,7 @@ class Ring {
   void poke(Slot& slot);
   void poke_in(Slot& slot, Duration delay);
   void successors_changed(Slot& slot);
-  void set_predecessor(Slot& slot, const Position& predecessor);
+  void adopted(Slot& slot, const Position& pointer) const;
   void notify(const Position& to, const Position& candidate);
   void hint(const Position& to, const Position& news);
   void tell(const Position& to, wire::NotifyRequest notify);
@@ -179,8 +180,9 @@ class Ring {
   Result<std::vector<Endpoint>> learn_ring(const wire::RingInfo& info, const Endpoint& at);
   awaitable<Result<void>> enter(std::vector<Endpoint> seeds);
   awaitable<Result<void>> insert(Slot& slot, std::vector<Endpoint> seeds);
-  awaitable<Result<View>> find_predecessor(Id id, std::vector<Endpoint> seeds);
-  awaitable<Result<View>> walk_forward(View from, Id id);
+  awaitable<Result<View>> find_predecessor(Slot& slot, std::vector<Endpoint> seeds);
+  awaitable<Result<View>> walk_forward(Slot& slot, View from);
+  awaitable<void> meet_everybody();
   awaitable<void> depart(Slot& slot);
   awaitable<void> send_leave(std::vector<Position> to, wire::LeaveNotice notice);
 
