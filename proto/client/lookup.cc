@@ -77,6 +77,7 @@ struct Lookup::State {
   bool is_unreachable(const Endpoint& at) const {
     return std::ranges::any_of(unreachable, [&](const Position& p) { return p.at == at; });
   }
+  Duration timeout() const { return std::min(config.timeout, Duration(config.until - runtime.now())); }
   Request request() const;
   std::string_view take(const wire::FindReply& reply, const Endpoint& from);
   void begin_with_cache();
@@ -156,7 +157,8 @@ awaitable<Result<std::vector<Position>>> Lookup::run() {
   state->begin_with_cache();
   Error ended{Errc::cancelled, fmt::format("look up {}", state->id.brief())};
   while (!state->found && !state->asks.stopping()) {
-    bool may_ask = !state->awaited && state->asking < kLookupParallel && state->hops.size() < kLookupHopsMax;
+    bool may_ask = !state->awaited && state->asking < kLookupParallel && state->hops.size() < kLookupHopsMax &&
+                   state->runtime.now() < state->config.until;
     if (auto candidate = may_ask ? state->candidates.next() : std::nullopt) {
       begin(*std::move(candidate));
     } else if (state->asking + state->telling != 0) {
@@ -213,7 +215,7 @@ void Lookup::unheard(const std::shared_ptr<State>& state, const Candidates::Cand
 awaitable<void> Lookup::ask(std::shared_ptr<State> state, Candidates::Candidate candidate, std::size_t hop_index) {
   UnderWay asking(state->asking, state->progress);
   Time asked = state->runtime.now();
-  auto called = co_await state->transport.call(candidate.at, state->request(), state->config.timeout);
+  auto called = co_await state->transport.call(candidate.at, state->request(), state->timeout());
   auto reply = answered(std::move(called));
 
   Hop& hop = state->hops[hop_index];
@@ -238,7 +240,7 @@ awaitable<void> Lookup::ask(std::shared_ptr<State> state, Candidates::Candidate 
 
 awaitable<void> Lookup::tell(std::shared_ptr<State> state, Endpoint namer) {
   UnderWay telling(state->telling, state->progress);
-  auto called = co_await state->transport.call(namer, state->request(), state->config.timeout);
+  auto called = co_await state->transport.call(namer, state->request(), state->timeout());
   auto reply = answered(std::move(called));
   if (reply) state->take(reply->header.find(), namer);
 }

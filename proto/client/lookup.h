@@ -78,6 +78,7 @@ class Lookup {
     Duration timeout = 500ms;        ///< Of one hop.
     Locations* locations = nullptr;  ///< Where to begin; learns from what is found. None: no cache.
     LookupCounters* counters = nullptr;
+    Time until = Time::max();  ///< Nobody is asked after it, and no answer awaited beyond it.
   };
 
   Lookup(Runtime& runtime, Transport& transport, TaskGroup& asks, Config config, const Id& id);

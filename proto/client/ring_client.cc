@@ -69,12 +69,13 @@ awaitable<Result<Reply>> RingClient::call(Endpoint to, Request request, Duration
 }
 
 awaitable<Result<Location>> RingClient::locate(Id id) {
-  co_return co_await search(id, nullptr, std::nullopt);
+  co_return co_await search(id, nullptr, std::nullopt, Time::max());
 }
 
 /// `known`: the cache to use. `dead`: someone found dead just now, whom the answer had better not name.
-awaitable<Result<Location>> RingClient::search(Id id, Locations* known, std::optional<Endpoint> dead) {
-  Lookup search(runtime_, transport_, asks_, {.ring = ring_, .locations = known, .counters = &counters_.lookups}, id);
+awaitable<Result<Location>> RingClient::search(Id id, Locations* known, std::optional<Endpoint> dead, Time until) {
+  Lookup search(runtime_, transport_, asks_,
+                {.ring = ring_, .locations = known, .counters = &counters_.lookups, .until = until}, id);
   if (dead) search.avoid(*dead);
   for (const auto& door : via_) search.candidates().offer(door);
   auto found = co_await search.run();
@@ -97,8 +98,9 @@ awaitable<Result<Location>> RingClient::search(Id id, Locations* known, std::opt
   co_return location;
 }
 
-awaitable<Result<std::vector<Endpoint>>> RingClient::candidates(ArcNumber arc, std::optional<Endpoint> dead) {
-  CO_TRY(auto location, co_await search(arcs_.point(arc), &locations_, std::move(dead)));
+awaitable<Result<std::vector<Endpoint>>> RingClient::candidates(ArcNumber arc, std::optional<Endpoint> dead,
+                                                                Time until) {
+  CO_TRY(auto location, co_await search(arcs_.point(arc), &locations_, std::move(dead), until));
   std::vector<Endpoint> nodes{endpoint_of(location.owner)};
   for (const auto& peer : location.successors) nodes.push_back(endpoint_of(peer));
   co_return nodes;
@@ -147,7 +149,7 @@ awaitable<Result<Reply>> RingClient::call_arc(ArcNumber arc, Request request, Du
         ++counters_.retries;
         co_await runtime_.sleep(std::min(runtime_.jitter(attempt.pause()), Duration(until - runtime_.now())));
       }
-      auto nodes = co_await candidates(arc, std::exchange(dead, std::nullopt));
+      auto nodes = co_await candidates(arc, std::exchange(dead, std::nullopt), until);
       if (nodes)
         attempt.refill(std::move(*nodes));
       else if (nodes.code() == Errc::cancelled)

@@ -66,8 +66,8 @@ class RingClient : public Client {
   struct Outstanding;
   struct Walk;
   void count_guess();
-  awaitable<Result<Location>> search(Id id, Locations* known, std::optional<Endpoint> dead);
-  awaitable<Result<std::vector<Endpoint>>> candidates(ArcNumber arc, std::optional<Endpoint> dead);
+  awaitable<Result<Location>> search(Id id, Locations* known, std::optional<Endpoint> dead, Time until);
+  awaitable<Result<std::vector<Endpoint>>> candidates(ArcNumber arc, std::optional<Endpoint> dead, Time until);
   awaitable<void> visit(std::shared_ptr<Walk> walk, Endpoint node);
   awaitable<void> renew();
   awaitable<void> assert_opens(ArcNumber arc, std::vector<std::uint64_t> inos);
