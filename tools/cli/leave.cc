@@ -1,9 +1,12 @@
-#include <unistd.h>
+#include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdio>
 
 #include "proto/rpc/endpoint.h"
-#include "tools/cli/command.h"
+#include "tools/cli/nodes.h"
+#include "tools/cli/progress.h"
+#include "tools/cli/session.h"
 
 namespace chordfs::cli {
 
@@ -11,41 +14,56 @@ namespace {
 constexpr Duration kPollEvery = 200ms;
 constexpr int kSilencesMax = 25;
 
+std::string progress_line(const Endpoint& node, std::uint32_t left, std::uint32_t first) {
+  constexpr std::uint32_t kWidth = 30;
+  auto full = first == 0 ? kWidth : kWidth * (first - std::min(left, first)) / first;
+  return fmt::format("{}: {} of {} arcs left to hand over [{:<{}}]", node.text(), left, first, std::string(full, '='),
+                     kWidth);
+}
+
 /// Asks the node to leave and waits until nothing is left on it.
-awaitable<Result<int>> watch(RingClient& client, Endpoint node) {
-  bool terminal = isatty(STDERR_FILENO) == 1;
-  int silences = 0;
-  for (;;) {
+awaitable<Result<void>> hand_over(RingClient& client, Endpoint node) {
+  std::uint32_t first = 0;
+  for (int silences = 0;;) {
     Request request;
     request.header.mutable_leave();
     auto reply = answered(co_await client.call(node, std::move(request), kClientCallTimeout));
     if (reply) {
       silences = 0;
       const auto& progress = reply->header.leave();
-      if (terminal)
-        std::fprintf(stderr, "\r%s: %u arcs left to hand over   ", node.text().c_str(), progress.arcs_left());
-      if (progress.done()) break;
+      first = std::max(first, progress.arcs_left());
+      show_status(progress_line(node, progress.arcs_left(), first));
+      if (progress.done()) co_return Result<void>();
     } else if (reply.code() != Errc::timed_out || ++silences > kSilencesMax) {
-      co_return reply.error();
+      co_return Error{reply.code(), fmt::format("{}: {}", node.text(), reply.error().context)};
     }
     co_await client.runtime().sleep(kPollEvery);
   }
-  if (terminal) std::fprintf(stderr, "\n");
-  std::printf("%s has left the ring; it holds nothing any more\n", node.text().c_str());
+}
+
+awaitable<Result<int>> leave(RingClient& client, std::string typed) {
+  CO_TRY(auto node, co_await find_node(client, typed));
+  auto left = co_await hand_over(client, node);
+  show_status("");
+  CO_TRY_VOID(std::move(left));
+  fmt::print("{} has left the ring; it holds nothing any more\n", node.text());
   co_return kDone;
 }
 }  // namespace
 
-int leave(Common common, std::string node) {
-  auto endpoint = parse_endpoint(node);
-  if (!endpoint) {
-    std::fprintf(stderr, "chordfs leave: %s\n", endpoint.error().context.c_str());
-    return kWrongUsage;
-  }
-  // The node itself is the surest way into its ring.
-  if (common.via.empty()) common.via = node;
-  return with_client("leave", std::move(common),
-                     [node = *endpoint](RingClient& client) { return watch(client, node); });
+void add_leave(Program& program) {
+  auto node = std::make_shared<std::string>();
+  auto* sub = add(program,
+                  {.name = "leave",
+                   .what = "Hands everything a node holds to the others, takes it out of the ring and ends it",
+                   .example = "chordfs leave 10.0.0.7:6000",
+                   .json = ""},
+                  [node](Shared shared) {
+                    // The node itself is the surest way into its ring.
+                    if (shared.via.empty() && parse_endpoint(*node)) shared.via = *node;
+                    return with_client(shared, [&](RingClient& client) { return leave(client, *node); });
+                  });
+  sub->add_option("NODE", *node, "PORT, HOST:PORT, or the first digits of its identity")->required()->check(wrong_node);
 }
 
 }  // namespace chordfs::cli

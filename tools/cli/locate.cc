@@ -1,89 +1,82 @@
+#include <fmt/format.h>
+
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
-#include <boost/json/serialize.hpp>
-#include <cstdio>
 
-#include "proto/wire/limits.h"
-#include "tools/cli/command.h"
+#include "proto/rpc/endpoint.h"
+#include "tools/cli/session.h"
+#include "tools/cli/text.h"
+#include "tools/cli/tree.h"
+#include "tools/cli/where.h"
 
 namespace chordfs::cli {
 
 namespace json = boost::json;
 
 namespace {
-std::string address(const wire::Peer& peer) {
-  return fmt::format("{}:{}", peer.host(), peer.port());
-}
-double milliseconds(Duration duration) {
-  return static_cast<double>(duration.count()) / 1e6;
-}
-
-/// From the root, name by name.
-awaitable<Result<std::uint64_t>> resolve(RingClient& client, std::string path) {
-  auto at = kRootIno;
-  std::size_t begin = 0;
-  while (begin < path.size()) {
-    auto end = std::min(path.find('/', begin), path.size());
-    auto name = path.substr(begin, end - begin);
-    begin = end + 1;
-    if (name.empty() || name == ".") continue;
-    wire::Query query;
-    query.mutable_lookup()->set_dir(at);
-    query.mutable_lookup()->set_name(name);
-    auto answer = co_await client.query(client.arc_of_ino(at), std::move(query));
-    if (!answer) co_return Error{answer.code(), fmt::format("{}: {}", path.substr(0, end), answer.error().context)};
-    at = answer->entry().ino();
-  }
-  co_return at;
-}
+struct Locate {
+  std::string path;
+  bool trace = false;
+  bool json = false;
+};
 
 void print_trace(const Location& location) {
   int number = 0;
-  for (const auto& hop : location.hops)
-    std::printf("  hop %d  %-22s position %-2u %s  %-12s %.2f ms\n", ++number, hop.node.text().c_str(), hop.index,
-                hop.position.brief().c_str(), hop.outcome.c_str(), milliseconds(hop.took));
+  Duration sum{};
+  for (const auto& hop : location.hops) {
+    fmt::print("  hop {}  {:<22} position {:<2} {}  {:<12} {:.2f} ms\n", ++number, hop.node.text(), hop.index,
+               hop.position.brief(), hop.outcome, milliseconds(hop.took));
+    sum += hop.took;
+  }
+  fmt::print("  in all {:.2f} ms\n", milliseconds(sum));
 }
 
-json::object to_json(const std::string& path, std::uint64_t ino, const Location& location) {
+json::object to_json(const Locate& asked, Ino ino, const Location& location) {
   json::array hops, successors;
   for (const auto& hop : location.hops)
     hops.push_back(json::object{{"node", hop.node.text()},
+                                {"index", hop.index},
                                 {"position", hop.position.hex()},
                                 {"outcome", hop.outcome},
                                 {"milliseconds", milliseconds(hop.took)}});
   for (const auto& peer : location.successors) successors.emplace_back(address(peer));
-  return {{"path", path},
-          {"ino", ino},
-          {"key", location.point.hex()},
-          {"arc", location.arc},
-          {"node", address(location.owner)},
-          {"successors", std::move(successors)},
+  return {{"path", utf8(asked.path)}, {"ino", fmt::format("{:016x}", ino)}, {"key", location.point.hex()},
+          {"arc", location.arc},      {"node", address(location.owner)},    {"successors", std::move(successors)},
           {"hops", std::move(hops)}};
 }
 
-awaitable<Result<int>> show(RingClient& client, std::string path, bool trace, bool as_json) {
-  CO_TRY(auto ino, co_await resolve(client, path));
-  CO_TRY(auto location, co_await client.locate(client.arcs().point(client.arc_of_ino(ino))));
-  if (as_json) {
-    std::printf("%s\n", json::serialize(to_json(path, ino, location)).c_str());
+awaitable<Result<int>> show(FileSystem& files, Locate asked) {
+  CO_TRY(auto attr, co_await resolve(files, asked.path, LastLink::keep));
+  auto& client = files.client();
+  CO_TRY(auto location, co_await client.locate(client.arcs().point(client.arc_of_ino(attr.ino()))));
+  if (asked.json) {
+    print_json(to_json(asked, attr.ino(), location));
     co_return kDone;
   }
-  std::printf("%s\n  inode  %016llx\n  key    %s\n  arc    %u of %u\n  node   %s\n", path.c_str(),
-              static_cast<unsigned long long>(ino), location.point.hex().c_str(), location.arc, client.arcs().count(),
-              address(location.owner).c_str());
-  for (const auto& peer : location.successors) std::printf("  then   %s\n", address(peer).c_str());
-  if (trace) print_trace(location);
+  fmt::print("{}\n  inode  {:016x}\n  key    {}\n  arc    {} of {}\n  node   {}\n", printable(asked.path), attr.ino(),
+             location.point.hex(), location.arc, client.arcs().count(), address(location.owner));
+  for (const auto& peer : location.successors) fmt::print("  then   {}\n", address(peer));
+  if (asked.trace) print_trace(location);
   co_return kDone;
 }
 }  // namespace
 
-int locate(Common common, std::string path, bool trace) {
-  auto found = where(path);
-  if (common.via.empty()) common.via = found.via;
-  bool as_json = common.json;
-  return with_client("locate", std::move(common), [path = found.path, trace, as_json](RingClient& client) {
-    return show(client, path, trace, as_json);
-  });
+void add_locate(Program& program) {
+  auto asked = std::make_shared<Locate>();
+  auto* sub =
+      add(program,
+          {.name = "locate",
+           .what = "Shows where a file's record lives: key, arc, nodes",
+           .example = "chordfs locate /report.pdf --trace",
+           .json = "one object: path, ino, key, arc, node, successors[], hops[node, index, position, outcome,\n"
+                   "milliseconds]"},
+          [asked](Shared shared) {
+            asked->path = path_of(asked->path, shared);
+            asked->json = shared.json;
+            return with_files(shared, Opens::nothing, [&](FileSystem& files, Undo&) { return show(files, *asked); });
+          });
+  sub->add_option("PATH", asked->path, "A path in a mounted ring, or from the ring's root")->required();
+  sub->add_flag("--trace", asked->trace, "Show every hop of the lookup, with its time");
 }
 
 }  // namespace chordfs::cli

@@ -1,8 +1,8 @@
+#include "tools/cli/where.h"
+
 #include <filesystem>
 #include <fstream>
 #include <sstream>
-
-#include "tools/cli/command.h"
 
 namespace chordfs::cli {
 
@@ -56,6 +56,12 @@ Where where(const std::string& typed) {
   if (length == 0) best.path = typed;
   if (!best.path.starts_with("/")) best.path.insert(0, "/");
   return best;
+}
+
+std::string path_of(const std::string& typed, Shared& shared) {
+  auto found = where(typed);
+  if (shared.via.empty()) shared.via = found.via;
+  return found.path;
 }
 
 }  // namespace chordfs::cli

@@ -262,7 +262,7 @@ std::vector<ChordWorld::Index> ChordWorld::nodes() const {
   return nodes;
 }
 
-RingSnapshot ChordWorld::without(Index index) const {
+RingSnapshot ChordWorld::without(Index index, Leavers leavers) const {
   // What it was to read is never read; what it has sent still is.
   std::set<InvariantTracker::Carried> unread(slots_[index]->held.begin(), slots_[index]->held.end());
   for (const auto& [number, flight] : flights_)
@@ -270,7 +270,7 @@ RingSnapshot ChordWorld::without(Index index) const {
   auto rest = tracker_.snapshot(unread);
   std::erase_if(rest.live, [&](const View& view) {
     const auto& slot = slots_[view.self.at.port - kPortFirst];
-    return slot == slots_[index] || slot->leaving;
+    return slot == slots_[index] || (slot->leaving && leavers == Leavers::gone);
   });
   return rest;
 }
@@ -283,17 +283,20 @@ bool ChordWorld::calm() const {
 }
 
 bool ChordWorld::may_fail(Index index) const {
-  auto rest = without(index);
+  auto rest = without(index, Leavers::gone);
   if (rest.live.empty()) return false;
   // A small ring's joiner may hold a list of a single member: nobody dies while anybody comes or goes.
   if (mode_ == RingMode::small && !(calm() && check_ideal(tracker_.snapshot()).empty())) return false;
-  return check_invariant(rest, mode_).empty();
+  // One that is leaving may wait long before it goes, and its list counts until then.
+  return check_invariant(rest, mode_).empty() && check_invariant(without(index, Leavers::there), mode_).empty();
 }
 
 bool ChordWorld::may_leave(Index index) const {
-  auto rest = without(index);
+  auto rest = without(index, Leavers::gone);
   if (rest.live.empty() || !joined(index)) return false;
-  if (mode_ == RingMode::ordinary && check_invariant(rest, mode_).empty()) return true;
+  if (mode_ == RingMode::ordinary && check_invariant(rest, mode_).empty() &&
+      check_invariant(without(index, Leavers::there), mode_).empty())
+    return true;
   return calm() && check_ideal(tracker_.snapshot()).empty();
 }
 

@@ -77,7 +77,8 @@ class ChordWorld final : private NetworkWatch {
   Ring* ring(Index index);
 
   RingMode mode() const { return mode_; }
-  /// Whether the theorem covers the sudden death of this node now (C16). Nodes that are leaving count as gone already.
+  /// Whether the theorem covers the sudden death of this node now (C16). It must hold whether
+  /// or not those that are leaving have gone by then.
   bool may_fail(Index index) const;
   /// The same for a leave, after which the ring may be a small one.
   bool may_leave(Index index) const;
@@ -135,7 +136,8 @@ class ChordWorld final : private NetworkWatch {
   void left(Index index);
   void check_step();
   void judge(const std::vector<Violation>& violations);
-  RingSnapshot without(Index index) const;
+  enum class Leavers { gone, there };
+  RingSnapshot without(Index index, Leavers leavers) const;
   bool calm() const;
   std::string ring_text() const;
   std::string time_text() const;
