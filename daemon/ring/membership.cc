@@ -22,6 +22,12 @@ Error in_flux(const Id& id) {
   return {Errc::busy, fmt::format("join {}: the ring is changing there", id.brief())};
 }
 
+/// Whom it has after itself, but for `id`, which may be there from before a restart.
+const Position& next_after(const View& view, const Id& id) {
+  auto next = std::ranges::find_if(view.successors, [&](const Position& p) { return p.id != id; });
+  return next == view.successors.end() ? view.self : *next;
+}
+
 }  // namespace
 
 awaitable<Result<void>> Ring::join(std::vector<Endpoint> via) {
@@ -143,29 +149,22 @@ awaitable<Result<void>> Ring::insert(Slot& slot, std::vector<Endpoint> seeds) {
   CO_TRY(View before, co_await find_predecessor(slot, std::move(seeds)));
   CO_TRY(before, co_await walk_forward(slot, std::move(before)));
 
-  // before · (id) · the first live one of its list. Alone, it is its own successor.
-  std::vector<Position> after = before.successors;
-  after.push_back(before.self);
-  for (const Position& candidate : after) {
-    if (candidate.id == id) continue;
-    Heard heard = co_await ask(slot, candidate);
-    if (heard.kind == Heard::Kind::dead) continue;
-    // Someone may have come between since `before` answered, and our list must not skip it.
-    while (heard.kind == Heard::Kind::member && between(id, heard.view.predecessor.id, heard.view.self.id)) {
-      Heard closer = co_await ask(slot, heard.view.predecessor);
-      if (closer.kind == Heard::Kind::dead) break;
-      heard = std::move(closer);
-    }
-    if (heard.kind == Heard::Kind::busy) co_return in_flux(id);
-    adopted(slot, before.self);
-    adopted(slot, heard.view.self);
-    slot.state.join(before.self, heard.view);
-    changed();
-    notify(heard.view.self, slot.state.self());
-    poke(slot);
-    co_return Result<void>();
-  }
-  co_return in_flux(id);
+  // before · (id) · next. Alone, `before` is its own successor.
+  const Position next = next_after(before, id);
+  Heard heard = co_await ask(slot, next);
+  // Before we follow one that we found dead, `before` must have dropped it, too: it may be back by then.
+  if (heard.kind == Heard::Kind::dead) hint(before.self, slot.state.self());
+  if (heard.kind != Heard::Kind::member) co_return in_flux(id);
+  // What `before` said is old by now, and the proof's join is atomic: it must still have nobody in between.
+  Heard again = next.id == before.self.id ? heard : co_await ask(slot, before.self);
+  if (again.kind != Heard::Kind::member || next_after(again.view, id).id != next.id) co_return in_flux(id);
+  adopted(slot, before.self);
+  adopted(slot, heard.view.self);
+  slot.state.join(before.self, heard.view);
+  changed();
+  notify(heard.view.self, slot.state.self());
+  poke(slot);
+  co_return Result<void>();
 }
 
 awaitable<Result<View>> Ring::find_predecessor(Slot& slot, std::vector<Endpoint> seeds) {

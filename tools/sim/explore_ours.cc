@@ -22,8 +22,8 @@ enum class Doing : char {
   nothing,
   stabilizing,  ///< Is to ask `whom`, its successor's predecessor.
   rectifying,   ///< Has found its predecessor dead and is to ask the candidate `whom`.
-  joining,      ///< Holds the list of `after`, which it is to be inserted after.
-  looking_back  ///< Besides, `held`'s list has come, and `whom` is said to precede `held`.
+  joining,      ///< Holds the list of `after`, which it is to be inserted after, and is to ask `held`.
+  making_sure   ///< Holds the list of `held` instead, and is to ask `after` once more.
 };
 
 using List = std::vector<char>;
@@ -178,9 +178,8 @@ class Ours final : public ExploredProtocol {
       if (node.doing == Doing::rectifying) text += fmt::format(", to rectify for {}", +node.whom);
       if (node.doing == Doing::joining)
         text += fmt::format("{} joins after {}: [{}]", n, +node.after, listed(node.carried));
-      if (node.doing == Doing::looking_back)
-        text += fmt::format("{} joins after {}, before {}: [{}], to ask {}", n, +node.after, +node.held,
-                            listed(node.carried), +node.whom);
+      if (node.doing == Doing::making_sure)
+        text += fmt::format("{} joins after {}, before {}: [{}]", n, +node.after, +node.held, listed(node.carried));
       if (node.member || node.doing != Doing::nothing) text += "; ";
     }
     return text;
@@ -345,65 +344,50 @@ class Ours final : public ExploredProtocol {
         idle(at(whole, n));
         return adopt(whole, n, whom);
       case Doing::joining:
-        return ask_successor(whole, n);
-      case Doing::looking_back:
-        switch (ask(whole, whom)) {
-          case Heard::busy:
-            return idle(at(whole, n));
-          case Heard::dead:
-            return join(whole, n, {position(before.held), {}, positions(before.carried)});
-          case Heard::member:
-            return look_back(whole, n, make(whole, whom).view());
-        }
+        return ask_next(whole, n);
+      case Doing::making_sure:
+        return make_sure(whole, n);
     }
+  }
+
+  /// Whom m has after itself, but for n, which may be there from an earlier life.
+  static int next_after(const Whole& whole, int m, int n) {
+    const List& list = whole.nodes[static_cast<std::size_t>(m)].list;
+    auto next = std::ranges::find_if(list, [n](char entry) { return entry != n; });
+    return next == list.end() ? m : *next;
   }
 
   /// m would be who comes before n: Ring finds it by lookup, then walks backwards and forwards.
   static bool precedes(const Whole& whole, int m, int n) {
-    if (m == n || ask(whole, m) != Heard::member) return false;
-    const List& list = whole.nodes[static_cast<std::size_t>(m)].list;
-    auto next = std::ranges::find_if(list, [n](char entry) { return entry != n; });
-    return between(position(m).id, position(n).id, position(next == list.end() ? m : *next).id);
+    return m != n && ask(whole, m) == Heard::member &&
+           between(position(m).id, position(n).id, position(next_after(whole, m, n)).id);
   }
 
   static void begin_join(Whole& whole, int n, int m) {
     Node& node = at(whole, n);
     node.doing = Doing::joining;
     node.after = static_cast<char>(m);
+    node.held = static_cast<char>(next_after(whole, m, n));
     node.carried = at(whole, m).list;
   }
 
-  static void ask_successor(Whole& whole, int n) {
-    const Node node = at(whole, n);
-    List candidates = node.carried;
-    candidates.push_back(node.after);
-    for (char candidate : candidates) {
-      if (candidate == n) continue;
-      const Heard heard = ask(whole, candidate);
-      if (heard == Heard::dead) continue;
-      if (heard == Heard::busy) break;
-      return look_back(whole, n, make(whole, candidate).view());
-    }
-    idle(at(whole, n));
-  }
-
-  /// `found` has answered. Somebody may have come between since.
-  static void look_back(Whole& whole, int n, const View& found) {
-    if (!between(position(n).id, found.predecessor.id, found.self.id)) return join(whole, n, found);
+  static void ask_next(Whole& whole, int n) {
     Node& node = at(whole, n);
-    node.doing = Doing::looking_back;
-    node.held = number(found.self);
-    node.whom = number(found.predecessor);
-    node.carried = numbers(found.successors);
+    if (ask(whole, node.held) != Heard::member) return idle(node);
+    node.doing = Doing::making_sure;
+    node.carried = at(whole, node.held).list;
+    // One answer says both.
+    if (node.held == node.after) make_sure(whole, n);
   }
 
-  static void join(Whole& whole, int n, const View& successor) {
-    const int after = at(whole, n).after;
+  static void make_sure(Whole& whole, int n) {
+    const Node node = at(whole, n);
     idle(at(whole, n));
+    if (ask(whole, node.after) != Heard::member || next_after(whole, node.after, n) != node.held) return;
     RingState state(position(n), kR);
-    state.join(position(after), successor);
+    state.join(position(node.after), {position(node.held), {}, positions(node.carried)});
     keep(whole, n, state);
-    notify(whole, number(successor.self), n);
+    notify(whole, node.held, n);
   }
 
   static void fail(Whole& whole, int n) { at(whole, n) = Node(); }
@@ -426,7 +410,7 @@ class Ours final : public ExploredProtocol {
     for (std::size_t i = 0; i < whole.nodes.size(); ++i) {
       const Node& node = whole.nodes[i];
       if (node.member) snapshot.live.push_back(make(whole, static_cast<int>(i)).view());
-      if (node.doing == Doing::joining || node.doing == Doing::looking_back)
+      if (node.doing == Doing::joining || node.doing == Doing::making_sure)
         snapshot.in_flight.push_back(
             {position(node.doing == Doing::joining ? node.after : node.held), {}, positions(node.carried)});
     }
