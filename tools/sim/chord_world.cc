@@ -139,14 +139,18 @@ ChordWorld::~ChordWorld() {
   world_.network().watch(nullptr);
 }
 
+Uuid ChordWorld::identity(std::uint64_t seed, Index index) {
+  auto rng = Rng::derived(seed, "identity", index);
+  const std::uint64_t high = rng.next();
+  return Uuid(high, rng.next());
+}
+
 // ---- What happens to nodes. ----
 
 ChordWorld::Index ChordWorld::make_slot(bool founder) {
   const Index index = slots_.size();
   auto& slot = *slots_.emplace_back(std::make_unique<Slot>());
-  auto rng = Rng::derived(options_.seed, "identity", index);
-  const std::uint64_t high = rng.next();
-  slot.identity = Uuid(high, rng.next());
+  slot.identity = identity(options_.seed, index);
   slot.founder = founder;
   // The checkers name nodes by their ports.
   Endpoint endpoint{fmt::format("10.0.{}.{}", index / 250, index % 250),

@@ -36,7 +36,7 @@ struct ChordWorldOptions {
   Duration fingers_every = 1s;
   bool theorem = true;
   /// A planted defect, to see that it is found: answers a call of node `index` in place of the one that was called.
-  std::function<std::optional<Reply>(std::size_t index, const Endpoint& to, const Request&)> defect = {};
+  std::function<std::optional<Result<Reply>>(std::size_t index, const Endpoint& to, const Request&)> defect = {};
 };
 
 class ChordWorld final : private NetworkWatch {
@@ -47,6 +47,9 @@ class ChordWorld final : private NetworkWatch {
   explicit ChordWorld(ChordWorldOptions options);
   ~ChordWorld() override;
   ChordWorld(const ChordWorld&) = delete;
+
+  /// Of the node with this number in the world of this seed.
+  static Uuid identity(std::uint64_t seed, Index index);
 
   World& world() { return world_; }
   const ChordWorldOptions& options() const { return options_; }
