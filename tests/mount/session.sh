@@ -12,10 +12,12 @@ for name in first second third; do node_port[$name]=$(free_port); done
 export PATH=$bin:$PATH CHORDFS_TEST=$work HOME=$work XDG_STATE_HOME=$work/state
 mkdir "$work/desk" "$(at dht)"
 nodes=0
+: >"$work/log/mount-dht.log"  # The session's mount is in the background: it logs nowhere.
 
 # A node's line: in the background, with a directory of its own, until the others know it.
 node() {
   local log=$work/log/node-$2.log
+  : >"$log"
   chordfs-node "${@:2}" --data "$work/data/$2" --listen 127.0.0.1 >"$log" 2>&1 </dev/null &
   local pid=$!
   background+=("$pid")
@@ -46,7 +48,7 @@ run() {
   echo "\$ $line" | tee -a "$work/expected" >>"$work/printed"
   line=$(local_terms <<<"$line")
   case $line in
-    chordfs-node*'&') eval "node ${line%&}" >>"$work/printed" 2>&1 ;;
+    chordfs-node*'&') eval "node ${line%&}" ;;
     *) eval "$line" >>"$work/printed" 2>&1 || fail "the session's command ended with $?: $line: $(tail -n 5 "$work/printed")" ;;
   esac
 }

@@ -1,4 +1,5 @@
-// Rings alone, within Zave's theorem and in storms: every rule of the checklist.
+// Rings that are nothing but rings: the checklist of Zave's protocol after every step, within her theorem and in
+// storms. That the judge finds what is planted: tests/tools/sim/chord_world_test.cc.
 #include "tests/sim/scenario_test.h"
 
 namespace chordfs {
@@ -6,59 +7,51 @@ namespace {
 
 constexpr std::uint64_t kSeedsUsual = 200;
 
-class Chord : public ScenarioTest {};
+class ChordScenario : public ScenarioTest {};
 
-TEST_P(Chord, Holds) {
+TEST_P(ChordScenario, BecomesOneOrderedQuietRing) {
   run("chord", {.seed = GetParam(), .nodes = {}});
 }
-INSTANTIATE_TEST_SUITE_P(Sim, Chord, testing::Range<std::uint64_t>(1, 1 + seeds_or(kSeedsUsual)), seed_name);
+INSTANTIATE_TEST_SUITE_P(Sim, ChordScenario, testing::Range<std::uint64_t>(1, 1 + seeds_or(kSeedsUsual)), seed_name);
 
-/// The smallest sizes, one by one: there a ring passes between small and ordinary.
+/// The smallest sizes, one by one: up to r + 1 nodes the theorem does not reach.
 class ChordOfSize : public ScenarioTest {};
 
-TEST_P(ChordOfSize, Holds) {
-  for (std::uint64_t seed = 0; seed < 6; ++seed)
-    run("chord", {.seed = 10'000 + 10 * GetParam() + seed, .nodes = GetParam()});
+TEST_P(ChordOfSize, BecomesOneOrderedQuietRing) {
+  for (std::uint64_t seed = 1; seed <= 4; ++seed) run("chord", {.seed = 1000 * seed + GetParam(), .nodes = GetParam()});
 }
-INSTANTIATE_TEST_SUITE_P(Sim, ChordOfSize, testing::Range<std::uint64_t>(1, 8), seed_name);
+INSTANTIATE_TEST_SUITE_P(Sim, ChordOfSize, testing::Values(1, 2, 3, 4, 5, 6, 7, 8));
 
-/// A thousand; where every seed counts double or more (sanitizers ask for a few only), as many as it takes.
-TEST_F(ChordOfSize, AThousand) {
-  run("chord", {.seed = 3, .nodes = seeds_or(kSeedsUsual) < kSeedsUsual ? 150 : 1000});
-}
-
-/// Seeds that found something once: what it was stands beside them.
-struct Known {
-  std::uint64_t seed;
-  std::size_t nodes;  ///< 0: as drawn.
-};
-
-TEST(KnownChordSeeds, Hold) {
-  spdlog::set_level(spdlog::level::off);
-  const Known known[] = {
-      {164, 0},  // A leaver's list was adopted although it was old: it skipped one that had joined meanwhile (C17).
-      {394, 0},  // A leaver's list named one that had not answered (C12).
-      {215, 0},  // A ring of two, of which one leaves: the other lists nobody alive until it is told.
-      {58, 0},   // A list that a dead node had sent was still to be read, and counts (a fault of may_fail).
-      {669, 0},  // A position that leaves tells its node's others without a message (a fault of the step rules).
-      {503, 0},  // A position's view of another one of its own node, likewise.
-  };
-  for (const auto& [seed, nodes] : known) {
-    SCOPED_TRACE(fmt::format("chordfs-sim run chord --seed {}", seed));
-    auto report = run_chord({.seed = seed, .nodes = nodes == 0 ? std::nullopt : std::optional(nodes)});
-    EXPECT_TRUE(report.ok()) << (report.ok() ? "" : report.violations.front());
-  }
+/// Half a minute each: fewer nodes where a few seeds are all that is wanted, as under sanitizers.
+TEST_F(ChordScenario, AThousandNodes) {
+  const std::size_t nodes = seeds_or(kSeedsUsual) < kSeedsUsual ? 100 : 1000;
+  run("chord", {.seed = 2, .nodes = nodes});  // A storm.
+  run("chord", {.seed = 4, .nodes = nodes});  // Within the theorem.
 }
 
-TEST(ChordDeterminism, OneSeedIsOneHistory) {
-  spdlog::set_level(spdlog::level::off);
-  for (std::uint64_t seed : {11, 12}) {
-    auto first = run_chord({.seed = seed, .nodes = 12});
-    auto second = run_chord({.seed = seed, .nodes = 12});
-    EXPECT_EQ(first.trace_hash, second.trace_hash) << "seed " << seed;
+TEST_F(ChordScenario, OneSeedIsOneHistory) {
+  for (std::uint64_t seed : {3, 49}) {
+    auto first = run("chord", {.seed = seed, .nodes = {}});
+    auto second = run("chord", {.seed = seed, .nodes = {}});
+    EXPECT_EQ(first.trace_hash, second.trace_hash);
     EXPECT_EQ(first.numbers, second.numbers);
   }
-  EXPECT_NE(run_chord({.seed = 11, .nodes = 12}).trace_hash, run_chord({.seed = 12, .nodes = 12}).trace_hash);
+  EXPECT_NE(run("chord", {.seed = 11, .nodes = 12}).trace_hash, run("chord", {.seed = 12, .nodes = 12}).trace_hash);
+}
+
+/// Seeds that found something once.
+TEST_F(ChordScenario, KnownSeedsHold) {
+  for (std::uint64_t seed :
+       {49,   // Looking for one that somebody else found silent looked like an operation.
+        58,   // What a node had sent before it died still was to be read, and counts (a fault of the judge).
+        79,   // One that was leaving, and counted as gone, still had its list.
+        121,  // A leaver's old list skipped one that had joined behind it (164, 278, 367 too).
+        136,  // A leaver's list named one that nobody had heard in that operation (394 too).
+        164, 278, 367, 394,
+        215,  // Of two, one leaves: until the other hears of it, it lists nobody alive.
+        503,  // A position looks at another one of its own node without a message (a fault of the judge; 669 too).
+        669})
+    run("chord", {.seed = seed, .nodes = {}});
 }
 
 }  // namespace
