@@ -140,7 +140,7 @@ class ChordWorld final : private NetworkWatch {
   void check_step();
   void judge(const std::vector<Violation>& violations);
   enum class Leavers { gone, there };
-  RingSnapshot without(Index index, Leavers leavers) const;
+  RingSnapshot without(Index index, Leavers leavers, bool sudden) const;
   bool calm() const;
   std::string ring_text() const;
   std::string time_text() const;
