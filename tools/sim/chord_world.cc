@@ -139,14 +139,18 @@ ChordWorld::~ChordWorld() {
   world_.network().watch(nullptr);
 }
 
+Uuid ChordWorld::identity(std::uint64_t seed, Index index) {
+  auto rng = Rng::derived(seed, "identity", index);
+  const std::uint64_t high = rng.next();
+  return Uuid(high, rng.next());
+}
+
 // ---- What happens to nodes. ----
 
 ChordWorld::Index ChordWorld::make_slot(bool founder) {
   const Index index = slots_.size();
   auto& slot = *slots_.emplace_back(std::make_unique<Slot>());
-  auto rng = Rng::derived(options_.seed, "identity", index);
-  const std::uint64_t high = rng.next();
-  slot.identity = Uuid(high, rng.next());
+  slot.identity = identity(options_.seed, index);
   slot.founder = founder;
   // The checkers name nodes by their ports.
   Endpoint endpoint{fmt::format("10.0.{}.{}", index / 250, index % 250),
@@ -180,7 +184,8 @@ void ChordWorld::leave(Index index) {
     mode_ = RingMode::small;
   }
   // Until the last one has heard of it, it may list nobody but the leaver: no rule holds of a ring of one dead and one.
-  alone_soon_ = std::ranges::count_if(slots_, [](const auto& other) { return !other->gone && !other->leaving; }) <= 1;
+  if (std::ranges::count_if(slots_, [](const auto& other) { return !other->gone && !other->leaving; }) <= 1)
+    alone_soon_ = true;
   if (slot.program != nullptr) slot.program->leave();
 }
 
@@ -220,7 +225,7 @@ void ChordWorld::left(Index index) {
   auto& slot = *slots_[index];
   slot.gone = true;
   if (std::ranges::none_of(slots_, [](const auto& other) { return other->leaving && !other->gone; }))
-    shrinking_ = alone_soon_ = false;
+    shrinking_ = false;
   // Not from within its own coroutine.
   world_.after({}, [&slot] {
     if (slot.host->alive()) slot.host->crash();
@@ -262,11 +267,14 @@ std::vector<ChordWorld::Index> ChordWorld::nodes() const {
   return nodes;
 }
 
-RingSnapshot ChordWorld::without(Index index, Leavers leavers) const {
-  // What it was to read is never read; what it has sent still is.
-  std::set<InvariantTracker::Carried> unread(slots_[index]->held.begin(), slots_[index]->held.end());
-  for (const auto& [number, flight] : flights_)
-    if (flight.to == index) unread.insert(flight.carried);
+RingSnapshot ChordWorld::without(Index index, Leavers leavers, bool sudden) const {
+  // One that dies reads no more, but what it has sent is still read; one that leaves goes on reading for a while.
+  std::set<InvariantTracker::Carried> unread;
+  if (sudden) {
+    unread.insert(slots_[index]->held.begin(), slots_[index]->held.end());
+    for (const auto& [number, flight] : flights_)
+      if (flight.to == index) unread.insert(flight.carried);
+  }
   auto rest = tracker_.snapshot(unread);
   std::erase_if(rest.live, [&](const View& view) {
     const auto& slot = slots_[view.self.at.port - kPortFirst];
@@ -283,19 +291,19 @@ bool ChordWorld::calm() const {
 }
 
 bool ChordWorld::may_fail(Index index) const {
-  auto rest = without(index, Leavers::gone);
+  auto rest = without(index, Leavers::gone, true);
   if (rest.live.empty()) return false;
   // A small ring's joiner may hold a list of a single member: nobody dies while anybody comes or goes.
   if (mode_ == RingMode::small && !(calm() && check_ideal(tracker_.snapshot()).empty())) return false;
   // One that is leaving may wait long before it goes, and its list counts until then.
-  return check_invariant(rest, mode_).empty() && check_invariant(without(index, Leavers::there), mode_).empty();
+  return check_invariant(rest, mode_).empty() && check_invariant(without(index, Leavers::there, true), mode_).empty();
 }
 
 bool ChordWorld::may_leave(Index index) const {
-  auto rest = without(index, Leavers::gone);
+  auto rest = without(index, Leavers::gone, false);
   if (rest.live.empty() || !joined(index)) return false;
   if (mode_ == RingMode::ordinary && check_invariant(rest, mode_).empty() &&
-      check_invariant(without(index, Leavers::there), mode_).empty())
+      check_invariant(without(index, Leavers::there, false), mode_).empty())
     return true;
   return calm() && check_ideal(tracker_.snapshot()).empty();
 }
@@ -330,8 +338,12 @@ void ChordWorld::check_step() {
     dirty_ = true;
   }
   if (!step_violations_.empty()) judge(std::exchange(step_violations_, {}));
-  if (!dirty_ || !options_.theorem || alone_soon_) return;
-  dirty_ = false;
+  if (!std::exchange(dirty_, false) || !options_.theorem) return;
+  if (alone_soon_) {
+    const bool over = std::ranges::none_of(slots_, [](const auto& slot) { return slot->leaving && !slot->gone; });
+    if (!over || !check_invariant(tracker_.snapshot(), RingMode::small).empty()) return;
+    alone_soon_ = false;
+  }
   ++checks_;
   if (!shrinking_ && tracker_.principal_nodes() > options_.successor_nodes) mode_ = RingMode::ordinary;
   judge(tracker_.check(mode_));

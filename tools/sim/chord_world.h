@@ -36,7 +36,7 @@ struct ChordWorldOptions {
   Duration fingers_every = 1s;
   bool theorem = true;
   /// A planted defect, to see that it is found: answers a call of node `index` in place of the one that was called.
-  std::function<std::optional<Reply>(std::size_t index, const Endpoint& to, const Request&)> defect = {};
+  std::function<std::optional<Result<Reply>>(std::size_t index, const Endpoint& to, const Request&)> defect = {};
 };
 
 class ChordWorld final : private NetworkWatch {
@@ -47,6 +47,9 @@ class ChordWorld final : private NetworkWatch {
   explicit ChordWorld(ChordWorldOptions options);
   ~ChordWorld() override;
   ChordWorld(const ChordWorld&) = delete;
+
+  /// Of the node with this number in the world of this seed.
+  static Uuid identity(std::uint64_t seed, Index index);
 
   World& world() { return world_; }
   const ChordWorldOptions& options() const { return options_; }
@@ -137,7 +140,7 @@ class ChordWorld final : private NetworkWatch {
   void check_step();
   void judge(const std::vector<Violation>& violations);
   enum class Leavers { gone, there };
-  RingSnapshot without(Index index, Leavers leavers) const;
+  RingSnapshot without(Index index, Leavers leavers, bool sudden) const;
   bool calm() const;
   std::string ring_text() const;
   std::string time_text() const;

@@ -47,19 +47,10 @@ class Reached {
 };
 }  // namespace
 
-Repairs exhaust_repairs(const ExploredProtocol& protocol, const State& from) {
-  Reached reached;
-  std::vector<std::vector<std::size_t>> into;  // Backwards: from which states one step leads here.
-  reached.add(from, Reached::kNobody);
-  for (std::size_t at = 0; at < reached.size(); ++at) {
-    for (auto& step : protocol.steps(State(reached.state(at)))) {
-      if (!step.repair) continue;
-      reached.add(step.next, at);
-      into.resize(reached.size());
-      into[reached.number(step.next)].push_back(at);
-    }
-  }
-  into.resize(reached.size());
+namespace {
+/// Of these states, and the repair steps that lead into each, how many lead to no right one.
+std::size_t hopeless(const ExploredProtocol& protocol, const Reached& reached,
+                     const std::vector<std::vector<std::uint32_t>>& into) {
   std::vector<bool> hopeful(reached.size());
   std::deque<std::size_t> open;
   for (std::size_t at = 0; at < reached.size(); ++at)
@@ -67,20 +58,38 @@ Repairs exhaust_repairs(const ExploredProtocol& protocol, const State& from) {
       hopeful[at] = true;
       open.push_back(at);
     }
-  Repairs repairs{reached.size(), reached.size() - open.size()};
+  std::size_t left = reached.size() - open.size();
   for (; !open.empty(); open.pop_front())
     for (auto before : into[open.front()])
       if (!hopeful[before]) {
         hopeful[before] = true;
-        --repairs.hopeless;
+        --left;
         open.push_back(before);
       }
-  return repairs;
+  return left;
+}
+}  // namespace
+
+Repairs exhaust_repairs(const ExploredProtocol& protocol, const State& from) {
+  Reached reached;
+  std::vector<std::vector<std::uint32_t>> into;
+  reached.add(from, Reached::kNobody);
+  for (std::size_t at = 0; at < reached.size(); ++at) {
+    for (auto& step : protocol.steps(State(reached.state(at)))) {
+      if (!step.repair) continue;
+      reached.add(step.next, at);
+      into.resize(reached.size());
+      into[reached.number(step.next)].push_back(static_cast<std::uint32_t>(at));
+    }
+  }
+  into.resize(reached.size());
+  return {reached.size(), hopeless(protocol, reached, into)};
 }
 
 ExploreReport explore(const ExploredProtocol& protocol, const ExploreOptions& options) {
   ExploreReport report;
   Reached reached;
+  std::vector<std::vector<std::uint32_t>> into;
   // False: found what was looked for.
   auto judge = [&](std::size_t number) {
     auto broken = protocol.broken(reached.state(number));
@@ -98,6 +107,8 @@ ExploreReport explore(const ExploredProtocol& protocol, const ExploreOptions& op
     report.reached = reached.size();
     report.expanded = expanded;
     report.complete = report.broken.empty() && expanded == reached.size();
+    into.resize(reached.size());
+    if (report.complete && options.count_hopeless) report.hopeless = hopeless(protocol, reached, into);
     return report;
   };
 
@@ -108,7 +119,10 @@ ExploreReport explore(const ExploredProtocol& protocol, const ExploreOptions& op
     if (options.progress && at % kProgressEvery == 0) options.progress(reached.size(), at);
     for (auto& step : protocol.steps(State(reached.state(at)))) {
       ++report.steps;
-      if (reached.add(std::move(step.next), at) && !judge(reached.size() - 1)) return finish(at);
+      if (reached.add(step.next, at) && !judge(reached.size() - 1)) return finish(at);
+      if (!options.count_hopeless || !step.repair) continue;
+      into.resize(reached.size());
+      into[reached.number(step.next)].push_back(static_cast<std::uint32_t>(at));
     }
   }
   return finish(reached.size());

@@ -68,6 +68,8 @@ struct ExploreOptions {
   std::size_t states_max = 1'000'000;
   /// Go on where something is broken that repair can still mend: the published protocol claims no more.
   bool forgive_repairable = false;
+  /// If all states are expanded: count those from which no repair leads to the right ring.
+  bool count_hopeless = false;
   std::function<void(std::size_t reached, std::size_t expanded)> progress = {};
 };
 
@@ -76,6 +78,7 @@ struct ExploreReport {
   std::uint64_t steps = 0;
   bool complete = false;
   std::size_t forgiven = 0;
+  std::size_t hopeless = 0;
   /// Of the first state that is broken (for good).
   std::string broken;
   std::vector<std::string> history;

@@ -73,7 +73,7 @@ void StepRules::changed(std::vector<View> members, std::vector<Violation>& viola
     if (now.successors != before->successors) new_list(*before, now, violations);
   }
   // Another position of this node may have looked at the old state, without any message.
-  if (members_.size() > 1) heard_.insert(heard_.end(), members_.begin(), members_.end());
+  heard_.insert(heard_.end(), members_.begin(), members_.end());
   members_ = std::move(members);
 }
 
