@@ -14,8 +14,13 @@ void Locations::learn(const Id& id, std::span<const Position> run) {
   if (run.empty() || limit_ == 0) return;
   const Position& owner = run.front();
   Id after = id - Id().plus_power(0);
-  if (auto known = entries_.find(owner.id); known != entries_.end() && owned(known->second.after, id, owner.id))
+  if (auto known = entries_.find(owner.id); known != entries_.end() && owned(known->second.after, id, owner.id)) {
+    // What was known of the stretch may be old: whoever is known to stand in it since then ends it.
     after = known->second.after;
+    auto before = entries_.lower_bound(id);
+    before = std::prev(before == entries_.begin() ? entries_.end() : before);
+    if (between(after, before->first, id)) after = before->first;
+  }
   put(owner, after);
   clear_between(after, owner.id);
   for (std::size_t i = 1; i < run.size(); ++i) {

@@ -56,6 +56,15 @@ TEST(Locations, ANewcomerTakesItsPartOfARange) {
   EXPECT_FALSE(locations.owner(key(21))) << "nobody said that 30 owns this";
 }
 
+TEST(Locations, AnOldRangeEndsAtWhoIsKnownToStandInIt) {
+  Locations locations;
+  locations.learn(key(10), places({60}));
+  locations.learn(key(25), places({30}));
+  locations.learn(key(50), places({60}));
+  EXPECT_EQ(locations.owner(key(30)), at(30)) << "a range from before 30 joined must not take it away";
+  EXPECT_EQ(locations.owner(key(40)), at(60));
+}
+
 TEST(Locations, WhoHasGoneFromBetweenIsDropped) {
   Locations locations;
   locations.learn(key(10), places({20, 40, 60}));
