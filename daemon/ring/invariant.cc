@@ -32,10 +32,15 @@ class Checker {
       violations_.push_back(std::move(violation));
   }
 
-  void live_successor(const View& view, const char* rule) {
-    bool any = std::ranges::any_of(view.successors, [this](const Position& p) { return live_.contains(p.id); });
-    if (!any && !view.successors.empty())
-      broken(rule, name(view.self) + " lists only dead ones " + names(view.successors));
+  void live_successor(const View& view) {
+    if (!any_live(view.successors) && !view.successors.empty())
+      broken("C4", name(view.self) + " lists only dead ones " + names(view.successors));
+  }
+
+  /// Whoever reads it adopts the sender and as many of its list as there is room for.
+  void carried(const View& view) {
+    auto adopted = as_adopted(view, snapshot_.successor_nodes);
+    if (!any_live(adopted)) broken("C6", "who reads this will list only dead ones " + names(adopted));
   }
 
   std::vector<Position> principals() {
@@ -107,6 +112,10 @@ class Checker {
  private:
   void broken(std::string rule, std::string what) { violations_.push_back({std::move(rule), std::move(what)}); }
 
+  bool any_live(const std::vector<Position>& list) const {
+    return std::ranges::any_of(list, [this](const Position& p) { return live_.contains(p.id); });
+  }
+
   void skip(const View& view, std::set<Id>& skipped) {
     // Alone by its own belief: its list is (self, self], so it skips everyone else.
     if (view.successors.empty() && live_.contains(view.self.id))
@@ -154,6 +163,17 @@ class Checker {
 
 }  // namespace
 
+std::vector<Position> as_adopted(const View& view, int successor_nodes) {
+  std::vector<Position> list{view.self};
+  std::vector<Uuid> nodes{view.self.node};
+  for (const Position& p : view.successors) {
+    if (static_cast<int>(nodes.size()) == successor_nodes || list.size() == kSuccessorsMax) break;
+    list.push_back(p);
+    if (std::ranges::find(nodes, p.node) == nodes.end()) nodes.push_back(p.node);
+  }
+  return list;
+}
+
 std::vector<Violation> check_structure(const View& view, int successor_nodes) {
   std::vector<Violation> violations;
   auto broken = [&](const char* rule, const char* how) {
@@ -178,9 +198,9 @@ std::vector<Violation> check_invariant(const RingSnapshot& snapshot, RingMode mo
   Checker checker(snapshot);
   for (const View& view : snapshot.live) {
     checker.structure(view);
-    checker.live_successor(view, "C4");
+    checker.live_successor(view);
   }
-  for (const View& view : snapshot.in_flight) checker.live_successor(view, "C6");
+  for (const View& view : snapshot.in_flight) checker.carried(view);
   auto found = checker.principals();
   if (mode == RingMode::ordinary) checker.principal_nodes(found);
   // C11 follows from more than r principals; one that has just joined a ring of one is skipped by nobody's list.

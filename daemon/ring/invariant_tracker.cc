@@ -25,6 +25,7 @@ void InvariantTracker::member(const View& view) {
     remove(member.list);
   }
   member.list.view = view;
+  member.list.counted = view.successors;
   add(member.list);
   malformed_ -= member.malformed;
   member.malformed = !check_structure(view, successor_nodes_).empty();
@@ -49,6 +50,7 @@ void InvariantTracker::carry(Carried number, const View& view) {
   auto [at, fresh] = carried_.try_emplace(number);
   CHECK(fresh, "list {} is carried already", number);
   at->second.view = view;
+  at->second.counted = as_adopted(view, successor_nodes_);
   add(at->second);
 }
 
@@ -61,7 +63,7 @@ void InvariantTracker::drop(Carried number) {
 
 void InvariantTracker::add(List& list) {
   list.live = 0;
-  for (const Position& p : list.view.successors) {
+  for (const Position& p : list.counted) {
     listed_by_[p.id].push_back(&list);
     list.live += live_.contains(p.id);
   }
@@ -72,7 +74,7 @@ void InvariantTracker::add(List& list) {
 void InvariantTracker::remove(const List& list) {
   stranded_ -= stranded(list);
   skip(list.view, -1);
-  for (const Position& p : list.view.successors) {
+  for (const Position& p : list.counted) {
     auto lists = listed_by_.find(p.id);
     lists->second.erase(std::ranges::find(lists->second, &list));
     if (lists->second.empty()) listed_by_.erase(lists);

@@ -46,7 +46,8 @@ class InvariantTracker {
  private:
   struct List {
     View view;
-    int live = 0;  ///< Entries that are live members.
+    std::vector<Position> counted;  ///< Of these some must live: its successors, or what one makes of them.
+    int live = 0;                   ///< How many do.
   };
   struct Member {
     List list;
@@ -59,7 +60,7 @@ class InvariantTracker {
   void add(List& list);
   void remove(const List& list);
   void set_live(List& list, int by);
-  static bool stranded(const List& list) { return list.live == 0 && !list.view.successors.empty(); }
+  static bool stranded(const List& list) { return list.live == 0 && !list.counted.empty(); }
   void skip(const View& view, int by);
   int gaps_over(const Id& id) const;
   bool is_principal(const Id& id, const Member& member) const;

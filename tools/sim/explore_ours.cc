@@ -22,8 +22,8 @@ enum class Doing : char {
   nothing,
   stabilizing,  ///< Is to ask `whom`, its successor's predecessor.
   rectifying,   ///< Has found its predecessor dead and is to ask the candidate `whom`.
-  joining,      ///< Holds the list of `after`, which it is to be inserted after, and is to ask `held`.
-  making_sure   ///< Holds the list of `held` instead, and is to ask `after` once more.
+  joining,      ///< Is to be inserted after `after`, and to ask `held`, which that one has after itself.
+  making_sure   ///< Holds the list of `held`, and is to ask `after` once more.
 };
 
 using List = std::vector<char>;
@@ -34,7 +34,7 @@ struct Node {
   char predecessor = 0, whom = 0, after = 0, held = 0;
   unsigned char candidates = 0;  ///< Notifies that wait, a bit for each.
   List list;
-  List carried;  ///< While it joins: the list of `after`, then of `held`.
+  List carried;  ///< The list of `held`.
 };
 
 struct Whole {
@@ -176,8 +176,7 @@ class Ours final : public ExploredProtocol {
       if (node.member) text += fmt::format("{}: [{}] after {}", n, listed(node.list), +node.predecessor);
       if (node.doing == Doing::stabilizing) text += fmt::format(", to ask {}", +node.whom);
       if (node.doing == Doing::rectifying) text += fmt::format(", to rectify for {}", +node.whom);
-      if (node.doing == Doing::joining)
-        text += fmt::format("{} joins after {}: [{}]", n, +node.after, listed(node.carried));
+      if (node.doing == Doing::joining) text += fmt::format("{} joins after {}, before {}", n, +node.after, +node.held);
       if (node.doing == Doing::making_sure)
         text += fmt::format("{} joins after {}, before {}: [{}]", n, +node.after, +node.held, listed(node.carried));
       if (node.member || node.doing != Doing::nothing) text += "; ";
@@ -368,7 +367,6 @@ class Ours final : public ExploredProtocol {
     node.doing = Doing::joining;
     node.after = static_cast<char>(m);
     node.held = static_cast<char>(next_after(whole, m, n));
-    node.carried = at(whole, m).list;
   }
 
   static void ask_next(Whole& whole, int n) {
@@ -410,9 +408,8 @@ class Ours final : public ExploredProtocol {
     for (std::size_t i = 0; i < whole.nodes.size(); ++i) {
       const Node& node = whole.nodes[i];
       if (node.member) snapshot.live.push_back(make(whole, static_cast<int>(i)).view());
-      if (node.doing == Doing::joining || node.doing == Doing::making_sure)
-        snapshot.in_flight.push_back(
-            {position(node.doing == Doing::joining ? node.after : node.held), {}, positions(node.carried)});
+      if (node.doing == Doing::making_sure)
+        snapshot.in_flight.push_back({position(node.held), {}, positions(node.carried)});
     }
     return snapshot;
   }

@@ -87,7 +87,7 @@ TEST(Invariant, FindsAListOfTheDead) {
 
 TEST(Invariant, FindsAListOfTheDeadInAMessage) {
   auto ring = ideal_ring({0, 50, 100, 150});
-  ring.in_flight.push_back(view(50, 0, {60, 70}));
+  ring.in_flight.push_back(view(55, 0, {60, 70}));
   EXPECT_THAT(rules(check_invariant(ring, RingMode::ordinary)), testing::Contains("C6"));
 }
 

@@ -128,7 +128,7 @@ InvariantTracker ring_of_four() {
 
 TEST(InvariantTracker, FindsAListUnderWayWithNobodyAlive) {
   auto tracker = ring_of_four();
-  tracker.carry(1, view(0, 150, {30, 40}));
+  tracker.carry(1, view(10, 150, {30, 100}));  // r = 2: who reads it lists 10 and 30.
   auto broken = tracker.check(RingMode::ordinary);
   ASSERT_FALSE(broken.empty());
   EXPECT_EQ(broken.front().rule, "C6");

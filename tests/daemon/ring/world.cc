@@ -109,6 +109,8 @@ std::vector<View> Network::in_flight() const {
     View view;
     if (neighbours.busy() || !parse(neighbours.self(), view.self) || !parse(neighbours.predecessor(), view.predecessor))
       continue;
+    // What a dead node sent is lost here.
+    if (!handlers_.contains(view.self.at)) continue;
     for (const auto& wire : neighbours.successors())
       if (Position p; parse(wire, p)) view.successors.push_back(std::move(p));
     views.push_back(std::move(view));
@@ -275,11 +277,14 @@ bool Cluster::may_fail(int n) const {
   std::erase_if(after.in_flight, [&](const View& view) { return view.self.node == uuid(n); });
   std::set<Id> live;
   for (const View& view : after.live) live.insert(view.self.id);
-  for (const auto* views : {&after.live, &after.in_flight})
-    for (const View& view : *views)
-      if (std::ranges::none_of(view.successors,
-                               [&](const Position& p) { return p.node != view.self.node && live.contains(p.id); }))
-        return false;
+  for (const View& view : after.live)
+    if (std::ranges::none_of(view.successors,
+                             [&](const Position& p) { return p.node != view.self.node && live.contains(p.id); }))
+      return false;
+  for (const View& view : after.in_flight)
+    if (std::ranges::none_of(as_adopted(view, successor_nodes_),
+                             [&](const Position& p) { return live.contains(p.id); }))
+      return false;
   return nodes_of(principals(after)) > successor_nodes_;
 }
 
