@@ -13,8 +13,10 @@ awaitable<Result<int>> print_all(FileSystem& files, std::vector<std::string> pat
   LocalOutput output(files.client().runtime());
   for (const auto& path : paths) {
     CO_TRY(auto attr, co_await resolve(files, path, LastLink::follow));
-    CO_TRY_VOID(co_await read_all(files, path, attr.ino(), 0,
-                                  [&](std::uint64_t, Bytes bytes) { return output.write(std::move(bytes)); }));
+    auto done = co_await read_all(files, path, attr.ino(), 0,
+                                  [&](std::uint64_t, Bytes bytes) { return output.write(std::move(bytes)); });
+    if (output.unwanted()) co_return kFailed;
+    CO_TRY_VOID(std::move(done));
   }
   co_return kDone;
 }

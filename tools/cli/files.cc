@@ -154,7 +154,7 @@ void add_files(Program& program) {
   auto* sub =
       add(program,
           {.name = "files",
-           .what = "Shows what a node stores: records and blocks, with the paths they belong to. Looks at every file",
+           .what = "Shows what a node stores, by path; looks at every file",
            .example = "chordfs files 6001 --below /photos",
            .json = "one object a line: first endpoint, node, arcs[arc, state, inodes, blocks]; then for each path of\n"
                    "which something is there: path, type, ino, record (bool), blocks_here, blocks, bytes_here"},

@@ -136,8 +136,7 @@ void add_fingers(Program& program) {
   auto* sub = add(
       program,
       {.name = "fingers",
-       .what =
-           "Shows whom a node knows: predecessor, successors and fingers of each position, and what its lookups cost",
+       .what = "Shows whom a node knows, and what its lookups cost",
        .example = "chordfs fingers 6001",
        .json =
            "one object: endpoint, positions[self, predecessor (or null), successors[],\n"

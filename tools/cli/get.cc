@@ -24,11 +24,13 @@ struct Get {
   std::string path, file = ".";
   bool recursive = false;
   bool resume = false;
+  std::uint64_t limit = 0;
 };
 
 struct Tree {
   FileSystem& files;
   ProgressBar bar;
+  Pace pace;
   std::uint64_t done = 0;  ///< In files that are finished.
   bool whole = true;       ///< Nothing was left out.
 };
@@ -39,10 +41,13 @@ class Part {
   Part(LocalTarget target, bool keeps) : target_(std::move(target)), keeps_(keeps) {}
   ~Part() {
     if (finished_) return;
-    if (keeps_)
-      target_.keep();
-    else
+    if (!keeps_) {
       target_.remove();
+      return;
+    }
+    target_.keep();
+    show_status("");
+    fmt::print(stderr, "chordfs get: {} is kept: the same command goes on with it\n", printable(target_.part()));
   }
   Part(const Part&) = delete;
   LocalTarget& target() { return target_; }
@@ -64,8 +69,11 @@ awaitable<Result<void>> get_file(Tree& tree, std::string path, wire::Attr attr, 
   auto begin = part.target().begins_at();
   if (begin > 0) tree.bar.begin_at(begin);
   auto take = [&](std::uint64_t offset, Bytes bytes) -> awaitable<Result<void>> {
-    tree.bar.reached(tree.done + offset + bytes.size());
-    co_return part.target().write(offset, bytes);
+    CO_TRY_VOID(part.target().write(offset, bytes));
+    auto reached = offset + bytes.size();
+    tree.bar.reached(tree.done + reached);
+    co_await tree.pace.reached(tree.done + reached - begin);
+    co_return Result<void>();
   };
   CO_TRY_VOID(co_await read_all(tree.files, path, attr.ino(), begin, take));
   tree.done += attr.size();
@@ -162,7 +170,7 @@ awaitable<Result<int>> get_tree(Tree& tree, std::string path, wire::Attr attr, s
 awaitable<Result<int>> get_it(FileSystem& files, Get get) {
   CO_TRY(auto attr, co_await resolve(files, get.path, LastLink::follow));
   bool directory = attr.type() == wire::FILE_DIRECTORY;
-  if (directory && !get.recursive) co_return about(get.path, {Errc::is_directory, ""});
+  if (directory && !get.recursive) co_return needs_recursive(get.path);
   if (!directory && attr.type() != wire::FILE_REGULAR)
     co_return Error{Errc::not_supported,
                     fmt::format("{}: a {} has no contents", printable(get.path), type_name(attr.type()))};
@@ -170,7 +178,7 @@ awaitable<Result<int>> get_it(FileSystem& files, Get get) {
   auto name = std::string(base_name(get.path));
   if (local::is_directory(get.file, error)) get.file = joined(get.file, name.empty() ? "root" : name);
   auto total = directory ? std::nullopt : std::optional(attr.size());
-  Tree tree{files, ProgressBar(files.client().runtime(), get.path, total)};
+  Tree tree{files, ProgressBar(files.client().runtime(), get.path, total), Pace(files.client().runtime(), get.limit)};
   if (directory) co_return co_await get_tree(tree, get.path, attr, get.file);
   CO_TRY_VOID(co_await get_file(tree, get.path, attr, get.file, get.resume));
   co_return kDone;
@@ -179,18 +187,19 @@ awaitable<Result<int>> get_it(FileSystem& files, Get get) {
 
 void add_get(Program& program) {
   auto get = std::make_shared<Get>();
-  auto* sub = add(
-      program,
-      {.name = "get",
-       .what = "Copies a file of the ring to this machine; interrupted, it leaves nothing behind, or --resume goes on",
-       .example = "chordfs get /papers/report.pdf --resume",
-       .json = ""},
-      [get](Shared shared) {
-        get->path = path_of(get->path, shared);
-        return with_files(shared, Opens::files, [&](FileSystem& files, Undo&) { return get_it(files, *get); });
-      });
+  auto* sub =
+      add(program,
+          {.name = "get",
+           .what = "Copies a file of the ring to this machine",
+           .example = "chordfs get /papers/report.pdf --resume",
+           .json = ""},
+          [get](Shared shared) {
+            get->path = path_of(get->path, shared);
+            return with_files(shared, Opens::files, [&](FileSystem& files, Undo&) { return get_it(files, *get); });
+          });
   sub->add_option("PATH", get->path, "A path of the ring")->required();
   sub->add_option("FILE", get->file, "Where to; a directory: into it (default: here). A file there is replaced");
+  add_limit(*sub, get->limit);
   auto* recursive = sub->add_flag("-r,--recursive", get->recursive, "A directory, with everything below it");
   sub->add_flag("--resume", get->resume, "Keep FILE.part when interrupted, and go on from one that is there")
       ->excludes(recursive);

@@ -55,7 +55,7 @@ void add_leave(Program& program) {
   auto node = std::make_shared<std::string>();
   auto* sub = add(program,
                   {.name = "leave",
-                   .what = "Hands everything a node holds to the others, takes it out of the ring and ends it",
+                   .what = "Hands over what a node holds, and ends it",
                    .example = "chordfs leave 10.0.0.7:6000",
                    .json = ""},
                   [node](Shared shared) {

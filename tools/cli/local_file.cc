@@ -58,16 +58,6 @@ awaitable<void> ready(asio::posix::stream_descriptor& pipe, asio::posix::stream_
   }
 }
 
-Result<void> write_all(int fd, std::string_view bytes, const std::string& path) {
-  while (!bytes.empty()) {
-    auto written = ::write(fd, bytes.data(), bytes.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) return os_error(path, errno);
-    bytes.remove_prefix(static_cast<std::size_t>(written));
-  }
-  return {};
-}
-
 bool all_zero(std::string_view bytes) {
   return !bytes.empty() && bytes.front() == 0 && std::memcmp(bytes.data(), bytes.data() + 1, bytes.size() - 1) == 0;
 }
@@ -168,11 +158,24 @@ LocalOutput::LocalOutput(Runtime& runtime) {
 
 LocalOutput::~LocalOutput() = default;
 
+Result<void> LocalOutput::write_some(std::string_view bytes) {
+  while (!bytes.empty()) {
+    auto written = ::write(STDOUT_FILENO, bytes.data(), bytes.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) {
+      unwanted_ = errno == EPIPE;
+      return os_error("standard output", errno);
+    }
+    bytes.remove_prefix(static_cast<std::size_t>(written));
+  }
+  return {};
+}
+
 awaitable<Result<void>> LocalOutput::write(Bytes bytes) {
-  if (!pipe_) co_return write_all(STDOUT_FILENO, bytes.view(), "standard output");
+  if (!pipe_) co_return write_some(bytes.view());
   for (std::size_t done = 0; done < bytes.size(); done += kPipeBytes) {
     co_await ready(*pipe_, asio::posix::stream_descriptor::wait_write);
-    CO_TRY_VOID(write_all(STDOUT_FILENO, bytes.slice(done, kPipeBytes).view(), "standard output"));
+    CO_TRY_VOID(write_some(bytes.slice(done, kPipeBytes).view()));
   }
   co_return Result<void>();
 }

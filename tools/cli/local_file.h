@@ -74,9 +74,14 @@ class LocalOutput {
   ~LocalOutput();
   LocalOutput(const LocalOutput&) = delete;
   awaitable<Result<void>> write(Bytes bytes);
+  /// Whoever read it wants no more: no reason to complain.
+  bool unwanted() const { return unwanted_; }
 
  private:
+  Result<void> write_some(std::string_view bytes);
+
   std::optional<asio::posix::stream_descriptor> pipe_;
+  bool unwanted_ = false;
 };
 
 /// A file that is written beside its place, and put there when it is whole.

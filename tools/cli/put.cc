@@ -20,12 +20,14 @@ namespace local = std::filesystem;
 struct Put {
   std::string file, path;
   bool recursive = false;
+  std::uint64_t limit = 0;
 };
 
 /// The part of a tree that is put now, and how far it all is.
 struct Tree {
   FileSystem& files;
   ProgressBar bar;
+  Pace pace;
   std::uint64_t done = 0;  ///< In files that are finished.
 };
 
@@ -53,7 +55,10 @@ awaitable<Result<void>> put_any(Tree& tree, std::string file, Place place, std::
 
 awaitable<Result<void>> put_file(Tree& tree, std::string file, Place place, std::string path) {
   CO_TRY(auto source, LocalSource::open(tree.files.client().runtime(), file));
-  auto reached = [&tree](std::uint64_t bytes) { tree.bar.reached(tree.done + bytes); };
+  auto reached = [&tree](std::uint64_t bytes) {
+    tree.bar.reached(tree.done + bytes);
+    return tree.pace.reached(tree.done + bytes);
+  };
   CO_TRY_VOID(co_await write_all(tree.files, path, place.dir, place.name, source, reached));
   tree.done += source.end();
   co_return Result<void>();
@@ -112,7 +117,7 @@ awaitable<Result<Place>> target_of(FileSystem& files, const Put& put, bool direc
 awaitable<Result<int>> put_it(FileSystem& files, Undo& undo, Put put) {
   std::error_code error;
   bool directory = put.file != "-" && local::is_directory(put.file, error);
-  if (directory && !put.recursive) co_return about(put.file, {Errc::is_directory, ""});
+  if (directory && !put.recursive) co_return needs_recursive(put.file);
   // What is not there is told before anything is begun.
   if (!directory) CO_TRY_VOID(LocalSource::open(files.client().runtime(), put.file));
   CO_TRY(auto place, co_await target_of(files, put, directory));
@@ -121,7 +126,8 @@ awaitable<Result<int>> put_it(FileSystem& files, Undo& undo, Put put) {
   undo.add(fmt::format("remove {} beside {}", temporary.name, put.path),
            [temporary](FileSystem& ring) { return remove_all(ring, temporary, temporary.name); });
   {
-    Tree tree{files, ProgressBar(files.client().runtime(), put.file, size_of(put.file))};
+    Tree tree{files, ProgressBar(files.client().runtime(), put.file, size_of(put.file)),
+              Pace(files.client().runtime(), put.limit)};
     auto done = directory ? co_await put_directory(tree, put.file, temporary, put.path)
                           : co_await put_file(tree, put.file, temporary, put.path);
     if (!done) co_return done.error();
@@ -137,7 +143,7 @@ void add_put(Program& program) {
   auto put = std::make_shared<Put>();
   auto* sub = add(program,
                   {.name = "put",
-                   .what = "Copies a file of this machine into the ring; interrupted, it leaves nothing behind",
+                   .what = "Copies a file of this machine into the ring",
                    .example = "chordfs put report.pdf /papers/",
                    .json = ""},
                   [put](Shared shared) {
@@ -148,6 +154,7 @@ void add_put(Program& program) {
   sub->add_option("FILE", put->file, "A file of this machine; - is standard input")->required();
   sub->add_option("PATH", put->path, "Its path in the ring; a directory: into it. A file there is replaced")
       ->required();
+  add_limit(*sub, put->limit);
   sub->add_flag("-r,--recursive", put->recursive, "A directory, with everything below it");
 }
 

@@ -10,7 +10,7 @@ awaitable<Result<void>> remove_one(FileSystem& files, std::string path, bool rec
   CO_TRY(auto there, co_await look_at(files, place));
   if (!there) co_return about(path, {Errc::not_found, ""});
   if (recursive) co_return co_await remove_all(files, place, path);
-  if (there->type() == wire::FILE_DIRECTORY) co_return about(path, {Errc::is_directory, ""});
+  if (there->type() == wire::FILE_DIRECTORY) co_return needs_recursive(path);
   auto removed = co_await files.unlink(place.dir, place.name);
   if (!removed) co_return about(path, removed.error());
   co_return Result<void>();

@@ -43,6 +43,12 @@ CLI::App* add(Program& program, const Description& description, std::function<in
   return sub;
 }
 
+void add_limit(CLI::App& subcommand, std::uint64_t& limit) {
+  subcommand.add_option("--limit", limit, "No more than so many bytes a second: 500000, 20K, 5M")
+      ->type_name("RATE")
+      ->transform(CLI::AsSizeValue(false).description(""));
+}
+
 void add_all(Program& program) {
   add_ring(program);
   add_watch(program);

@@ -38,6 +38,9 @@ struct Description {
 /// Adds a subcommand with --via (and --json) to the program. `run` is called after parsing.
 CLI::App* add(Program& program, const Description& description, std::function<int(const Shared&)> run);
 
+/// --limit, in bytes a second.
+void add_limit(CLI::App& subcommand, std::uint64_t& limit);
+
 void add_ring(Program& program);
 void add_fingers(Program& program);
 void add_files(Program& program);

@@ -18,13 +18,13 @@ awaitable<Result<void>> read_pieces(FileSystem& files, std::string path, Handle 
 }
 
 awaitable<Result<void>> write_pieces(FileSystem& files, std::string path, Handle handle, LocalSource& source,
-                                     const std::function<void(std::uint64_t)>& reached) {
+                                     const Reached& reached) {
   for (;;) {
     CO_TRY(auto piece, co_await source.next());
     if (!piece) co_return Result<void>();
     auto written = co_await files.write(handle, piece->offset, std::move(piece->bytes));
     if (!written) co_return about(path, written.error());
-    reached(source.end());
+    co_await reached(source.end());
   }
 }
 
@@ -41,6 +41,15 @@ awaitable<Result<void>> complete(FileSystem& files, const Opened& opened, const 
 }
 }  // namespace
 
+awaitable<void> Pace::reached(std::uint64_t bytes) {
+  if (rate_ == 0) co_return;
+  // Not in one piece: a rate of one byte a second must not overflow Duration.
+  constexpr std::uint64_t kYear = 365 * 24 * 3600;
+  auto seconds = std::min(static_cast<double>(bytes) / static_cast<double>(rate_), static_cast<double>(kYear));
+  auto due = begun_ + std::chrono::duration_cast<Duration>(std::chrono::duration<double>(seconds));
+  if (due > runtime_.now()) co_await runtime_.sleep(due - runtime_.now());
+}
+
 awaitable<Result<void>> read_all(FileSystem& files, std::string path, Ino ino, std::uint64_t offset, TakePiece take) {
   auto opened = co_await files.open(ino, false);
   if (!opened) co_return about(path, opened.error());
@@ -50,7 +59,7 @@ awaitable<Result<void>> read_all(FileSystem& files, std::string path, Ino ino, s
 }
 
 awaitable<Result<void>> write_all(FileSystem& files, std::string path, Ino dir, std::string name, LocalSource& source,
-                                  std::function<void(std::uint64_t)> reached) {
+                                  Reached reached) {
   auto mode = source.size() ? mode_of(source.status()) : 0666U & ~umask_now();
   NewObject object{.type = wire::FILE_REGULAR, .mode = mode, .rdev = 0, .target = {}};
   auto opened = co_await files.create(dir, std::move(name), object, caller());

@@ -19,9 +19,9 @@ std::string_view why(Errc code) {
     case Errc::not_directory:
       return "not a directory";
     case Errc::is_directory:
-      return "a directory: add -r to take all of it";
+      return "a directory";
     case Errc::not_empty:
-      return "the directory is not empty: add -r to take all of it";
+      return "the directory is not empty";
     case Errc::name_too_long:
       return "a name of more than 255 bytes";
     case Errc::disk_full:
@@ -120,6 +120,10 @@ awaitable<Result<void>> remove_entries(FileSystem& files, Ino dir, std::string p
 Error about(const std::string& path, const Error& error) {
   auto reason = why(error.code);
   return {error.code, fmt::format("{}: {}", printable(path), reason.empty() ? error.text() : std::string(reason))};
+}
+
+Error needs_recursive(const std::string& path) {
+  return {Errc::is_directory, printable(path) + ": a directory: add -r to take all of it"};
 }
 
 awaitable<Result<wire::Attr>> resolve(FileSystem& files, std::string path, LastLink last) {

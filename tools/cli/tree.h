@@ -23,6 +23,8 @@ struct Place {
 
 /// The same error, saying of which path and what to do.
 Error about(const std::string& path, const Error& error);
+/// `path` is a directory, and -r was not given.
+Error needs_recursive(const std::string& path);
 
 awaitable<Result<wire::Attr>> resolve(FileSystem& files, std::string path, LastLink last);
 /// The directory that the path's last name stands in, which must exist. Errors: invalid for the root.

@@ -133,14 +133,16 @@ void add_watch(Program& program) {
   auto count = std::make_shared<std::uint64_t>(0);
   auto* sub = add(program,
                   {.name = "watch",
-                   .what = "Shows the ring live, once a second; on a pipe, a line for each change",
+                   .what = "Shows the ring live; on a pipe, a line a change",
                    .example = "chordfs watch --via 6000",
                    .json = "a line as of chordfs ring --json at first and after each change"},
                   [count](const Shared& shared) {
                     Watch watch{.json = shared.json, .count = *count};
                     return with_client(shared, [watch](RingClient& client) { return watch_ring(client, watch); });
                   });
-  sub->add_option("--count", *count, "Look so many times, then end (default: until q or Ctrl-C)")->type_name("N");
+  sub->add_option("--count", *count, "Look so many times, then end (default: until q or Ctrl-C)")
+      ->type_name("N")
+      ->check(CLI::PositiveNumber.description(""));
 }
 
 }  // namespace chordfs::cli
