@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The test command: installs what is needed (as root), builds, runs every test, and once more those that are worth it under
-# the address, undefined-behaviour and thread sanitizers. The last line says how many passed and failed.
+# the address, undefined-behaviour and thread sanitizers, and the fuzz targets. The last line says how many passed and failed.
 #
 #   tests/run.sh [--quick] [CTEST-OPTIONS...]     --quick: no sanitizers. For example:  tests/run.sh --quick -R mount_git
 #
@@ -61,7 +61,7 @@ run() {  # run DIR CTEST-OPTIONS...
 packaging/install-build-deps.sh
 build build "" all
 if [ -z "$quick" ]; then
-  build build-asan address,undefined tests_unit tests_sim
+  build build-asan address,undefined,fuzzer-no-link tests_unit tests_sim tests_fuzz
   build build-tsan thread tests_tsan
 fi
 
@@ -69,7 +69,9 @@ export ASAN_OPTIONS=detect_stack_use_after_return=1:detect_leaks=1 UBSAN_OPTIONS
 run build "$@"
 if [ -z "$quick" ]; then
   # The seeds were all run without sanitizers; here a tenth of the speed buys another look at a few of them.
-  CHORDFS_SIM_SEEDS=${CHORDFS_SIM_SEEDS:-6} run build-asan -L 'unit|sim' -LE mount "$@"
+  CHORDFS_SIM_SEEDS=${CHORDFS_SIM_SEEDS:-6} run build-asan -L 'unit|sim' -LE 'mount|slow' "$@"
+  # A minute for each target: CHORDFS_FUZZ_SECONDS.
+  run build-asan -L fuzz "$@"
   run build-tsan -L tsan "$@"
 fi
 

@@ -66,6 +66,7 @@ class Arcs {
   Disk& disk() { return disk_; }
   BlockStore& blocks() { return blocks_; }
   Committer& committer() { return committer_; }
+  const StateMachine& machine() const { return *machine_; }
   const Hooks& hooks() const { return hooks_; }
   /// Durably records the status, together with `batch`.
   awaitable<Result<void>> set_status(ArcPtr arc, disk::ArcStatus status, Batch batch = {});

@@ -71,8 +71,11 @@ awaitable<Result<Reply>> Receiver::page(wire::ArcPage page) {
   CO_TRY(auto arc, hold(page.arc(), page.generation()));
   if (page.keys_size() != page.values_size()) co_return Error{Errc::bad_message, "keys without values"};
   Batch batch;
-  for (int i = 0; i < page.keys_size(); ++i)
+  for (int i = 0; i < page.keys_size(); ++i) {
+    if (!arcs_.machine().is_record(page.keys(i), page.values(i)))
+      co_return Error{Errc::bad_message, fmt::format("what came for arc {} is no record of a tree", arc->number)};
     batch.put(keys::record(arc->number, page.keys(i)), seal_record(page.keys(i), page.values(i)));
+  }
   if (!page.last()) {
     CO_TRY_VOID(co_await arcs_.disk().commit(std::move(batch), Sync::no));
     co_return Reply{};

@@ -37,6 +37,8 @@ class StateMachine {
   virtual std::string apply(std::uint32_t arc, MutableRecords& records, std::uint64_t index,
                             std::string_view operation) const = 0;
   virtual std::string query(std::uint32_t arc, const Records& records, std::string_view query) const = 0;
+  /// Whether it could have written this record, as far as one alone can tell: what another node sends is looked at.
+  virtual bool is_record(std::string_view key, std::string_view value) const = 0;
 };
 
 }  // namespace chordfs

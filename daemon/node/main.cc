@@ -5,6 +5,7 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
+#include <cstdio>
 
 #include "daemon/node/node.h"
 #include "daemon/node/options.h"
@@ -26,6 +27,27 @@ awaitable<void> wait_for_node(Node& node, OneShot<Result<void>> ended) {
   ended.set(co_await node.ended());
 }
 
+constexpr int kFailed = 1;
+constexpr int kNotReachable = 3;
+
+int exit_code_of(const Error& error) {
+  switch (error.code) {
+    case Errc::unreachable:
+    case Errc::timed_out:
+    case Errc::unavailable:
+    case Errc::bad_message:
+    case Errc::wrong_version:
+      return kNotReachable;
+    default:
+      return kFailed;
+  }
+}
+
+/// For the person who typed the command: one line, without the log's dress.
+void complain(const Error& error) {
+  std::fprintf(stderr, "chordfs-node: %s\n", (error.context.empty() ? error.text() : error.context).c_str());
+}
+
 awaitable<int> run(Runtime& runtime, TcpTransport& transport, Node& node, NodeOptions options) {
   asio::signal_set signals(runtime.executor(), SIGTERM, SIGINT);
   OneShot<Result<void>> ended;
@@ -35,6 +57,7 @@ awaitable<int> run(Runtime& runtime, TcpTransport& transport, Node& node, NodeOp
   if (started) started = co_await node.start();
   Result<void> result = started;
   if (started) {
+    spdlog::set_level(options.verbose ? spdlog::level::debug : spdlog::level::info);
     spdlog::info("node {} serving on {}, {}, ring {}, data in {}",
                  node.self().node().empty() ? "" : hex(node.self().node()).substr(0, 8), options.self.text(),
                  node.how_started(), node.ring_id().brief(), options.data.string());
@@ -45,9 +68,13 @@ awaitable<int> run(Runtime& runtime, TcpTransport& transport, Node& node, NodeOp
   co_await node.stop();
   waiting.stop();
   co_await waiting.join();
+  if (!started) {
+    complain(started.error());
+    co_return exit_code_of(started.error());
+  }
   if (!result) {
     spdlog::error("{}", result.error().text());
-    co_return 1;
+    co_return kFailed;
   }
   spdlog::info("stopped");
   co_return 0;
@@ -58,14 +85,14 @@ int serve(NodeOptions options) {
   AsioRuntime runtime(io);
   auto disk = RealDisk::open(runtime, options.data);
   if (!disk) {
-    spdlog::error("{}", disk.error().text());
-    return 1;
+    complain(disk.error());
+    return kFailed;
   }
-  TcpTransport transport(runtime, "chordfs-node " CHORDFS_VERSION);
+  TcpTransport transport(runtime, "chordfs-node " CHORDFS_VERSION, raised_limits());
   NodeConfig config{.self = options.self, .arc_bits = options.arc_bits, .positions = options.positions};
   if (options.peer) config.join.push_back(*options.peer);
   Node node(runtime, transport, **disk, std::move(config));
-  int code = 1;
+  int code = kFailed;
   asio::co_spawn(io, run(runtime, transport, node, std::move(options)), [&](std::exception_ptr error, int result) {
     if (error) std::rethrow_exception(error);
     code = result;
@@ -84,7 +111,8 @@ int main(int argc, char** argv) {
   auto log = spdlog::stderr_color_mt("chordfs-node");
   spdlog::set_default_logger(log);
   spdlog::set_pattern("%Y-%m-%dT%H:%M:%S.%e %^%l%$ %v");
-  if (options->verbose) spdlog::set_level(spdlog::level::debug);
+  // Until it serves, what goes wrong is told once, by complain().
+  spdlog::set_level(options->verbose ? spdlog::level::debug : spdlog::level::err);
   spdlog::flush_on(spdlog::level::info);
   return chordfs::serve(std::move(*options));
 }

@@ -109,7 +109,15 @@ awaitable<Result<void>> Node::enter_ring(Identity& identity) {
     // What this node holds is served whether or not the ring has formed around it yet: custody is in the logs.
     make_layers();
     CO_TRY_VOID(co_await arcs_->recover());
-    if (!config_.join.empty() && co_await ring_->join(config_.join)) co_return Result<void>();
+    if (!config_.join.empty()) {
+      auto joined = co_await ring_->join(config_.join);
+      if (joined) co_return joined;
+      if (joined.code() == Errc::wrong_ring)
+        co_return Error{Errc::wrong_ring,
+                        fmt::format("the data directory belongs to ring {}, {} to another: name a PEER "
+                                    "of its own ring, or another directory with --data",
+                                    ring_id_.brief(), config_.join.front().text())};
+    }
     co_return co_await ring_->resume();
   }
   if (config_.join.empty()) {

@@ -19,8 +19,11 @@ void add_fingers(const Ring& ring, wire::Status& status) {
 
 awaitable<Reply> Node::handle(Request request) {
   const auto& ring = request.header.ring();
-  if (!ring.empty() && ring_ && ring != ring_id_.bytes())
+  if (!ring.empty() && ring_ && ring != ring_id_.bytes()) {
+    // Who looks for an arc here is to look elsewhere, not to wait for this one.
+    if (ring_id_.empty()) co_return error_reply({Errc::not_owner, "this node is not yet in its ring"});
     co_return error_reply({Errc::wrong_ring, "this node belongs to another ring"});
+  }
   std::uint32_t arc = map_.count();
   if (request.header.has_query())
     arc = request.header.query().arc();
@@ -106,7 +109,10 @@ awaitable<Result<Reply>> Node::put_block(wire::PutBlock put, Bytes contents) {
 
 awaitable<Result<Reply>> Node::get_block(wire::GetBlock get) {
   if (get.block().size() != kBlockIdBytes) co_return Error{Errc::bad_message, "a block identifier of the wrong size"};
-  CO_TRY(auto part, co_await arcs_->get_block(get.arc(), get.block(), get.offset(), get.length()));
+  auto read = co_await arcs_->get_block(get.arc(), get.block(), get.offset(), get.length());
+  // Programs only see an I/O error: here it is said which file of which disk it was.
+  if (read.code() == Errc::corrupt || read.code() == Errc::io_error) spdlog::error("{}", read.error().text());
+  CO_TRY(auto part, std::move(read));
   Reply reply;
   reply.header.mutable_block()->set_crc(crc32c(part.bytes.view()));
   reply.header.mutable_block()->set_block_length(part.block_length);
@@ -133,6 +139,7 @@ awaitable<Result<Reply>> Node::status(wire::StatusRequest request) {
   status.set_version(config_.version);
   status.set_leaving(leaving_);
   for (auto& view : ring_->neighbours()) *status.add_positions() = std::move(view);
+  *status.mutable_lookups() = to_wire(ring_->lookups());
   if (request.fingers()) add_fingers(*ring_, status);
   CO_TRY(auto space, co_await disk_.space());
   status.set_disk_total(space.total);

@@ -44,7 +44,8 @@ std::expected<NodeOptions, int> parse_options(int argc, char** argv) {
       "  chordfs-node 6001 6000           joins it through the node on port 6000\n"
       "  chordfs-node 6000 10.0.0.7:6000 --listen 10.0.0.8\n"
       "Runs in the foreground; SIGTERM stops it cleanly, `chordfs leave` hands its files over first.\n"
-      "Exit codes: 0 stopped or left; 1 could not start or the disk failed; 2 wrong command line.",
+      "Exit codes: 0 stopped or left; 1 could not start or the disk failed; 2 wrong command line;\n"
+      "3 no ChordFS node answered at PEER.",
       "chordfs-node"};
   app.add_option("port", port, "Port to listen on, 1 to 65535")->required()->type_name("PORT");
   app.add_option("peer", peer, "A node of the ring to join: PORT (on this machine) or HOST:PORT")->type_name("PEER");
@@ -58,6 +59,9 @@ std::expected<NodeOptions, int> parse_options(int argc, char** argv) {
       ->check(CLI::Range(1, 16));
   app.add_flag("--verbose", options.verbose, "Log more");
   app.set_version_flag("--version", "chordfs-node " CHORDFS_VERSION);
+  app.failure_message([](const CLI::App*, const CLI::Error& error) {
+    return std::string("chordfs-node: ") + error.what() + " (see chordfs-node --help)\n";
+  });
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -1,6 +1,7 @@
 #include "daemon/ring/fingers.h"
 
 #include <algorithm>
+#include <iterator>
 
 namespace chordfs {
 
@@ -13,14 +14,25 @@ int beyond(const Id& self, int power, const Id& end) {
 }
 
 /// The owner and what follows it, dead ones left out unless nothing else is left.
-std::vector<Position> owner_first(std::vector<Position> run, const std::function<bool(const Position&)>& usable) {
-  auto alive = run;
-  std::erase_if(alive, [&](const Position& p) { return !usable(p); });
-  return alive.empty() ? run : alive;
+std::vector<Position> owner_first(std::span<const Position> run, const Usable& alive) {
+  std::vector<Position> living;
+  std::ranges::copy_if(run, std::back_inserter(living), alive);
+  return living.empty() ? std::vector(run.begin(), run.end()) : living;
 }
 
-std::optional<FindAnswer> find_owner(const Id& id, std::span<const Table> tables,
-                                     const std::function<bool(const Position&)>& usable) {
+/// The part of its list that begins with the owner, if nobody closer is left to ask: usually because its successor is
+/// the owner, else because those between do not answer. They do not own id, dead or slow.
+std::optional<std::span<const Position>> claim(const RingState& state, const Id& id, const Usable& worth_asking) {
+  if (!state.member()) return std::nullopt;
+  std::span<const Position> list = state.successors();
+  if (list.empty()) return list;
+  auto owner = std::ranges::find_if(list, [&](const Position& p) { return owned(state.self().id, id, p.id); });
+  if (owner == list.end() || std::any_of(list.begin(), owner, worth_asking)) return std::nullopt;
+  return std::span(owner, list.end());
+}
+
+std::optional<FindAnswer> find_owner(const Id& id, std::span<const Table> tables, const Usable& alive,
+                                     const Usable& worth_asking) {
   FindAnswer answer{.done = true};
   for (const Table& table : tables) {
     if (!table.state->owns(id)) continue;
@@ -31,11 +43,15 @@ std::optional<FindAnswer> find_owner(const Id& id, std::span<const Table> tables
   }
   // Several may claim it while the ring changes: the closest one knows best.
   const RingState* closest = nullptr;
-  for (const Table& table : tables)
-    if (table.state->precedes(id) && (!closest || id - table.state->self().id < id - closest->self().id))
-      closest = table.state;
+  std::span<const Position> run;
+  for (const Table& table : tables) {
+    auto claimed = claim(*table.state, id, worth_asking);
+    if (!claimed || (closest && id - table.state->self().id >= id - closest->self().id)) continue;
+    closest = table.state;
+    run = *claimed;
+  }
   if (!closest) return std::nullopt;
-  answer.positions = owner_first(closest->successors(), usable);
+  answer.positions = owner_first(run, alive);
   if (answer.positions.empty()) answer.positions.push_back(closest->self());
   return answer;
 }
@@ -78,13 +94,13 @@ std::vector<Position> Fingers::entries() const {
   return entries;
 }
 
-FindAnswer find(const Id& id, std::span<const Table> tables, const std::function<bool(const Position&)>& usable) {
-  if (auto owner = find_owner(id, tables, usable)) return *std::move(owner);
+FindAnswer find(const Id& id, std::span<const Table> tables, const Usable& alive, const Usable& worth_asking) {
+  if (auto owner = find_owner(id, tables, alive, worth_asking)) return *std::move(owner);
 
   // The distinct nodes whose positions precede id most closely. Several of one node would die together.
   std::vector<Position> closest;
   auto offer = [&](const Position& from, const Position& p) {
-    if (p.node == from.node || !owned(from.id, p.id, id) || !usable(p)) return;
+    if (p.node == from.node || !owned(from.id, p.id, id) || !worth_asking(p)) return;
     closest.push_back(p);
   };
   for (const Table& table : tables) {

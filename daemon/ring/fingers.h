@@ -48,7 +48,13 @@ struct FindAnswer {
   bool done = false;
   std::vector<Position> positions;  ///< done: the owner and those after it; else whom to ask next, best first.
 };
-/// One step of a lookup, from everything that a node's positions know. `usable`: its node is not believed dead.
-FindAnswer find(const Id& id, std::span<const Table> tables, const std::function<bool(const Position&)>& usable);
+using Usable = std::function<bool(const Position&)>;
+/// One step of a lookup, from everything that a node's positions know. `alive`: its node is not believed dead.
+/// `worth_asking`: alive, and the asker has not tried in vain: whom to name as next. Silence towards the asker does not
+/// change who the owner is.
+FindAnswer find(const Id& id, std::span<const Table> tables, const Usable& alive, const Usable& worth_asking);
+inline FindAnswer find(const Id& id, std::span<const Table> tables, const Usable& alive) {
+  return find(id, tables, alive, alive);
+}
 
 }  // namespace chordfs

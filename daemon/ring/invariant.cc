@@ -28,18 +28,8 @@ class Checker {
   }
 
   void structure(const View& view) {
-    if (view.predecessor.node.empty()) broken("C1", name(view.self) + " has no predecessor");
-    // Strictly increasing distance is the same as between(ESL[i], ESL[j], ESL[k]) for all i < j < k.
-    Id last;
-    for (const Position& p : view.successors) {
-      Id distance = p.id - view.self.id;
-      if (p.id == view.self.id) broken("C2", name(view.self) + " lists itself " + names(view.successors));
-      if (distance == last) broken("C2", name(view.self) + " lists one twice " + names(view.successors));
-      if (distance < last) broken("C3", name(view.self) + " lists out of order " + names(view.successors));
-      last = distance;
-    }
-    if (cut(view.self, view.successors, snapshot_.successor_nodes).size() != view.successors.size())
-      broken("C1", name(view.self) + " lists too many " + names(view.successors));
+    for (auto& violation : check_structure(view, snapshot_.successor_nodes))
+      violations_.push_back(std::move(violation));
   }
 
   void live_successor(const View& view, const char* rule) {
@@ -164,6 +154,26 @@ class Checker {
 
 }  // namespace
 
+std::vector<Violation> check_structure(const View& view, int successor_nodes) {
+  std::vector<Violation> violations;
+  auto broken = [&](const char* rule, const char* how) {
+    violations.push_back({rule, name(view.self) + how + names(view.successors)});
+  };
+  if (view.predecessor.node.empty()) broken("C1", " has no predecessor, but the list ");
+  // Strictly increasing distance is the same as between(ESL[i], ESL[j], ESL[k]) for all i < j < k.
+  Id last;
+  for (const Position& p : view.successors) {
+    Id distance = p.id - view.self.id;
+    if (p.id == view.self.id) broken("C2", " lists itself ");
+    if (distance == last) broken("C2", " lists one twice ");
+    if (distance < last) broken("C3", " lists out of order ");
+    last = distance;
+  }
+  if (cut(view.self, view.successors, successor_nodes).size() != view.successors.size())
+    broken("C1", " lists too many ");
+  return violations;
+}
+
 std::vector<Violation> check_invariant(const RingSnapshot& snapshot, RingMode mode) {
   Checker checker(snapshot);
   for (const View& view : snapshot.live) {
@@ -181,6 +191,8 @@ std::vector<Violation> check_invariant(const RingSnapshot& snapshot, RingMode mo
 std::vector<Violation> check_ideal(const RingSnapshot& snapshot) {
   Checker checker(snapshot);
   checker.ideal();
+  auto violations = checker.take();
+  if (!violations.empty()) return violations;
   checker.ownership();
   return checker.take();
 }

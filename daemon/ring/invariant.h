@@ -25,6 +25,8 @@ struct Violation {
 /// a live entry and that many principals. Small: while it grows up to there; C5 cannot hold yet.
 enum class RingMode { small, ordinary };
 
+/// C1 to C3 of one member's state alone.
+std::vector<Violation> check_structure(const View& view, int successor_nodes);
 /// Zave's invariant and what it implies: must hold after every step.
 std::vector<Violation> check_invariant(const RingSnapshot& snapshot, RingMode mode);
 /// C18 and C20: what repair must reach once nothing joins, leaves or fails any more.

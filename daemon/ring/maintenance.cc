@@ -36,6 +36,7 @@ awaitable<void> Ring::maintain(Slot& slot) {
     } else {
       // Set first: a poke during the operation brings it nearer again.
       slot.due = runtime_.now() + runtime_.jitter(config_.stabilize_every);
+      slot.answered.clear();
       Progress progress = co_await stabilize(slot);
       if (progress == Progress::changed) poke(slot);
       if (progress == Progress::busy) poke_in(slot, config_.stabilize_every / 10);
@@ -48,6 +49,7 @@ awaitable<void> Ring::attend(Slot& slot, Notice notice) {
     notice.done.set({});
     co_return;
   }
+  slot.answered.clear();
   switch (notice.kind) {
     case Notice::Kind::candidate:
       co_await rectify(slot, notice.position);
@@ -56,9 +58,9 @@ awaitable<void> Ring::attend(Slot& slot, Notice notice) {
       co_await adopt_found(slot, notice.position);
       break;
     case Notice::Kind::left:
-      if (slot.state.successor_left(notice.position.id, notice.successors)) successors_changed(slot);
+      co_await successor_left(slot, notice.position, notice.successors);
       if (slot.state.predecessor().id == notice.position.id && !notice.predecessor.node.empty())
-        co_await predecessor_left(slot, notice.predecessor);
+        co_await rectify(slot, notice.predecessor);
       break;
     case Notice::Kind::depart:
       co_await depart(slot);
@@ -78,6 +80,7 @@ awaitable<Ring::Progress> Ring::stabilize(Slot& slot) {
       if (slot.state.drop(successor.id)) successors_changed(slot);
       continue;
     }
+    adopted(slot, heard.view.self);
     bool changed = slot.state.from_successor(heard.view);
     if (changed) successors_changed(slot);
     // No other turn of the executor comes between this and the next question: the slot is busy throughout.
@@ -92,6 +95,7 @@ awaitable<Ring::Progress> Ring::stabilize(Slot& slot) {
       notify(successor, slot.state.self());
       co_return Progress::settled;
     }
+    adopted(slot, heard.view.self);
     if (slot.state.from_predecessor(heard.view)) successors_changed(slot);
     notify(*closer, slot.state.self());
     co_return Progress::changed;
@@ -103,10 +107,11 @@ awaitable<Ring::Progress> Ring::stabilize(Slot& slot) {
   Heard heard = co_await ask(slot, predecessor);
   if (heard.kind == Heard::Kind::busy) co_return Progress::busy;
   if (heard.kind == Heard::Kind::member) {
+    adopted(slot, heard.view.self);
     if (slot.state.from_predecessor(heard.view)) successors_changed(slot);
     notify(predecessor, slot.state.self());
   } else {
-    set_predecessor(slot, slot.state.self());
+    co_await rectify(slot, slot.state.self());
   }
   co_return Progress::changed;
 }
@@ -121,21 +126,49 @@ awaitable<void> Ring::rectify(Slot& slot, Position candidate) {
   // A notify may be old: no pointer is adopted unless its target answers in this operation.
   Heard heard = co_await ask(slot, candidate);
   if (heard.kind == Heard::Kind::dead) co_return;
-  set_predecessor(slot, candidate);
+  adopted(slot, candidate);
+  // The only place where a predecessor changes (C15): what it was cannot have changed meanwhile.
+  const Position before = slot.state.predecessor();
+  if (!slot.state.set_predecessor(candidate)) co_return;
+  changed();
+  // The old predecessor's successor is the new one now (ToN 2003, V-A).
+  if (before.id != candidate.id) hint(before, candidate);
+  if (slot.state.successors().empty()) poke(slot);
 }
 
-awaitable<void> Ring::predecessor_left(Slot& slot, Position predecessor) {
-  if (predecessor.id != slot.state.self().id) {
-    Heard heard = co_await ask(slot, predecessor);
-    if (heard.kind == Heard::Kind::dead) co_return;  // The next one to notify replaces the leaver.
+void Ring::adopted(Slot& slot, const Position& pointer) const {
+  CHECK(pointer.node == node_ || std::ranges::find(slot.answered, pointer.id) != slot.answered.end(),
+        "{} adopts {}, which has not answered in this operation", slot.state.self().id.brief(), pointer.id.brief());
+}
+
+awaitable<void> Ring::successor_left(Slot& slot, Position leaver, std::vector<Position> names) {
+  if (std::ranges::find(slot.state.successors(), leaver.id, &Position::id) == slot.state.successors().end()) co_return;
+  // Its list is old by the time it is read: someone may have joined behind it. So it only names whom to ask.
+  std::optional<View> next;
+  if (slot.state.successors().size() == 1) {
+    for (const Position& name : names) {
+      if (name.id == slot.state.self().id || name.id == leaver.id) continue;
+      Heard heard = co_await ask(slot, name);
+      if (heard.kind == Heard::Kind::member) {
+        next = std::move(heard.view);
+        break;
+      }
+    }
   }
-  set_predecessor(slot, predecessor);
+  slot.state.drop(leaver.id);
+  if (next) {
+    adopted(slot, next->self);
+    slot.state.from_predecessor(*next);
+  }
+  successors_changed(slot);
+  poke(slot);
 }
 
 awaitable<void> Ring::adopt_found(Slot& slot, Position found) {
   if (!between(slot.state.self().id, found.id, slot.state.successor().id)) co_return;
   Heard heard = co_await ask(slot, found);
   if (heard.kind != Heard::Kind::member) co_return;
+  adopted(slot, heard.view.self);
   if (!slot.state.from_elsewhere(heard.view)) co_return;
   successors_changed(slot);
   notify(found, slot.state.self());
@@ -144,7 +177,10 @@ awaitable<void> Ring::adopt_found(Slot& slot, Position found) {
 
 awaitable<Ring::Heard> Ring::ask(Slot& slot, Position position) {
   BusyWhile busy(slot.busy);
-  co_return co_await query(std::move(position));
+  const Id id = position.id;
+  Heard heard = co_await query(std::move(position));
+  if (heard.kind != Heard::Kind::dead) slot.answered.push_back(id);
+  co_return heard;
 }
 
 awaitable<Ring::Heard> Ring::query(Position position) {
@@ -195,6 +231,7 @@ void Ring::died(const Uuid& node) {
   bool news = !peers_.suspected(node, runtime_.now());
   peers_.suspect(node, runtime_.now() + config_.suspect_for);
   if (!news) return;
+  lookups_.stale += locations_.forget(node);
   for (auto& slot : slots_) {
     slot->fingers.forget(node);
     if (slot->state.member() && slot->state.successor().node == node) poke(*slot);
@@ -225,15 +262,6 @@ void Ring::successors_changed(Slot& slot) {
   changed();
   // Its list is built from ours. Told at once, news runs back as far as lists reach in round trips, not in periods.
   if (slot.state.predecessor().id != slot.state.self().id) hint(slot.state.predecessor(), slot.state.successor());
-}
-
-void Ring::set_predecessor(Slot& slot, const Position& predecessor) {
-  Position before = slot.state.predecessor();
-  if (!slot.state.set_predecessor(predecessor)) return;
-  changed();
-  // The old predecessor's successor is the new one now (ToN 2003, V-A).
-  if (before.id != predecessor.id) hint(before, predecessor);
-  if (slot.state.successors().empty()) poke(slot);
 }
 
 void Ring::notify(const Position& to, const Position& candidate) {
@@ -314,7 +342,8 @@ awaitable<void> Ring::merge_through(Peers::Peer peer, std::size_t index) {
 
 awaitable<bool> Ring::merge_position(Peers::Peer peer, Slot& slot) {
   if (!slot.state.member()) co_return false;
-  Lookup lookup(runtime_, transport_, {ring_, config_.call_timeout}, slot.state.self().id.plus_power(0));
+  // Without the cache, which may lead back into our own ring.
+  Lookup lookup(runtime_, transport_, asks_, {ring_, config_.call_timeout}, slot.state.self().id.plus_power(0));
   lookup.candidates().exclude(at_);
   lookup.candidates().offer(peer.at);
   auto found = co_await lookup.run();

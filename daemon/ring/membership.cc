@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
 #include "daemon/ring/ring.h"
 #include "proto/base/check.h"
@@ -12,12 +13,19 @@ namespace chordfs {
 namespace {
 
 constexpr std::size_t kResumePeersMax = 16;
-constexpr Duration kResumeFor = 3s;        // All nodes may be starting: do not wait for one another for long.
-constexpr std::size_t kWalkMax = 64;       // Positions between where a lookup ended and where we belong.
-constexpr std::size_t kLeaveTellsMax = 3;  // Successors that a leaver tries to reach until one answers.
+constexpr Duration kResumeFor = 3s;           // All nodes may be starting: do not wait for one another for long.
+constexpr std::size_t kWalkMax = 64;          // Positions between where a lookup ended and where we belong.
+constexpr std::size_t kIntroductionsMax = 8;  // More are known only in rings that are not small.
+constexpr std::size_t kLeaveTellsMax = 3;     // Successors that a leaver tries to reach until one answers.
 
 Error in_flux(const Id& id) {
   return {Errc::busy, fmt::format("join {}: the ring is changing there", id.brief())};
+}
+
+/// Whom it has after itself, but for `id`, which may be there from before a restart.
+const Position& next_after(const View& view, const Id& id) {
+  auto next = std::ranges::find_if(view.successors, [&](const Position& p) { return p.id != id; });
+  return next == view.successors.end() ? view.self : *next;
 }
 
 }  // namespace
@@ -100,6 +108,7 @@ awaitable<Result<void>> Ring::enter(std::vector<Endpoint> seeds) {
   Time deadline = runtime_.now() + config_.join_for;
   make_slots();
   start();
+  co_await meet_everybody();
   for (std::size_t i = 0; i < slots_.size();) {
     Slot& slot = *slots_[i];
     if (slot.state.standing() == RingState::Standing::left)
@@ -117,41 +126,55 @@ awaitable<Result<void>> Ring::enter(std::vector<Endpoint> seeds) {
   co_return Result<void>();
 }
 
-awaitable<Result<void>> Ring::insert(Slot& slot, std::vector<Endpoint> seeds) {
-  Id id = slot.state.self().id;
-  CO_TRY(View before, co_await find_predecessor(id, std::move(seeds)));
-  CO_TRY(before, co_await walk_forward(std::move(before), id));
-
-  // before · (id) · the first live one of its list. Alone, it is its own successor.
-  std::vector<Position> after = before.successors;
-  after.push_back(before.self);
-  for (const Position& candidate : after) {
-    if (candidate.id == id) continue;
-    Heard heard = co_await query(candidate);
-    if (heard.kind == Heard::Kind::dead) continue;
-    // Someone may have come between since `before` answered, and our list must not skip it.
-    while (heard.kind == Heard::Kind::member && between(id, heard.view.predecessor.id, heard.view.self.id)) {
-      Heard closer = co_await query(heard.view.predecessor);
-      if (closer.kind == Heard::Kind::dead) break;
-      heard = std::move(closer);
+// Small-ring mode: every member is to know all others, so that whoever is left can find whoever else is. To ask for the
+// ring is to introduce oneself, and the answer names those whom that member has met.
+awaitable<void> Ring::meet_everybody() {
+  std::set<Uuid> met;
+  for (bool more = true; more;) {
+    more = false;
+    for (const Peers::Peer& peer : peers_.list()) {
+      if (met.size() == kIntroductionsMax) co_return;
+      if (!met.insert(peer.node).second) continue;
+      more = true;
+      // One that does not answer now is known from now on, and merging asks it again and again.
+      auto told = co_await ask_ring_info(peer.at);
+      if (told.code() == Errc::wrong_ring) peers_.forget(peer.node);
     }
-    if (heard.kind == Heard::Kind::busy) co_return in_flux(id);
-    slot.state.join(before.self, heard.view);
-    changed();
-    notify(heard.view.self, slot.state.self());
-    poke(slot);
-    co_return Result<void>();
   }
-  co_return in_flux(id);
 }
 
-awaitable<Result<View>> Ring::find_predecessor(Id id, std::vector<Endpoint> seeds) {
+awaitable<Result<void>> Ring::insert(Slot& slot, std::vector<Endpoint> seeds) {
+  Id id = slot.state.self().id;
+  slot.answered.clear();
+  CO_TRY(View before, co_await find_predecessor(slot, std::move(seeds)));
+  CO_TRY(before, co_await walk_forward(slot, std::move(before)));
+
+  // before · (id) · next. Alone, `before` is its own successor.
+  const Position next = next_after(before, id);
+  Heard heard = co_await ask(slot, next);
+  // Before we follow one that we found dead, `before` must have dropped it, too: it may be back by then.
+  if (heard.kind == Heard::Kind::dead) hint(before.self, slot.state.self());
+  if (heard.kind != Heard::Kind::member) co_return in_flux(id);
+  // What `before` said is old by now, and the proof's join is atomic: it must still have nobody in between.
+  Heard again = next.id == before.self.id ? heard : co_await ask(slot, before.self);
+  if (again.kind != Heard::Kind::member || next_after(again.view, id).id != next.id) co_return in_flux(id);
+  adopted(slot, before.self);
+  adopted(slot, heard.view.self);
+  slot.state.join(before.self, heard.view);
+  changed();
+  notify(heard.view.self, slot.state.self());
+  poke(slot);
+  co_return Result<void>();
+}
+
+awaitable<Result<View>> Ring::find_predecessor(Slot& slot, std::vector<Endpoint> seeds) {
+  const Id id = slot.state.self().id;
   CO_TRY(Found found, co_await look_up(id, std::move(seeds)));
   Heard heard{Heard::Kind::dead, {}};
   for (const Position& owner : found.positions) {
     // Ourselves, if we restarted before the others noticed: passed over, whoever follows tells of the predecessor.
     if (owner.id == id) continue;
-    heard = co_await query(owner);
+    heard = co_await ask(slot, owner);
     if (heard.kind == Heard::Kind::busy) co_return in_flux(id);
     if (heard.kind == Heard::Kind::member) break;
   }
@@ -160,21 +183,22 @@ awaitable<Result<View>> Ring::find_predecessor(Id id, std::vector<Endpoint> seed
     View view = std::move(heard.view);
     if (view.predecessor.id == view.self.id) co_return view;
     bool arrived = between(view.predecessor.id, id, view.self.id);
-    heard = co_await query(view.predecessor);
+    heard = co_await ask(slot, view.predecessor);
     if (arrived && heard.kind == Heard::Kind::member) co_return std::move(heard.view);
     if (view.predecessor.id == id) break;
   }
   co_return in_flux(id);
 }
 
-awaitable<Result<View>> Ring::walk_forward(View from, Id id) {
+awaitable<Result<View>> Ring::walk_forward(Slot& slot, View from) {
+  const Id id = slot.state.self().id;
   for (std::size_t i = 0; i < kWalkMax; ++i) {
     // Positions of our own that are in already may be closer, and not yet known there.
-    for (const auto& slot : slots_)
-      if (slot->state.member() && between(from.self.id, slot->state.self().id, id)) from = slot->state.view();
+    for (const auto& own : slots_)
+      if (own->state.member() && between(from.self.id, own->state.self().id, id)) from = own->state.view();
     auto next = std::ranges::find_if(from.successors, [&](const Position& p) { return p.id != id; });
     if (next == from.successors.end() || !between(from.self.id, next->id, id)) co_return from;
-    Heard heard = co_await query(*next);
+    Heard heard = co_await ask(slot, *next);
     if (heard.kind != Heard::Kind::member) break;
     from = std::move(heard.view);
   }

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "proto/base/check.h"
+#include "proto/rpc/endpoint.h"
 
 namespace chordfs {
 
@@ -32,7 +33,9 @@ Ring::Ring(Runtime& runtime, Transport& transport, RingConfig config)
         CHECK(parse(config_.self, node_, at_), "this node has no identity or address");
         return node_;
       }()),
-      tasks_(runtime) {
+      locations_(config_.locations_max),
+      tasks_(runtime),
+      asks_(runtime) {
   CHECK(config_.positions > 0 && config_.positions <= static_cast<int>(kPositionsMax), "{}", config_.positions);
   CHECK(config_.arc_bits >= 0 && config_.arc_bits <= ArcMap::kBitsMax, "{}", config_.arc_bits);
   for (auto peer = config_.peers.rbegin(); peer != config_.peers.rend(); ++peer) {
@@ -78,7 +81,9 @@ void Ring::start() {
 
 awaitable<void> Ring::stop() {
   tasks_.stop();
+  asks_.stop();
   co_await tasks_.join();
+  co_await asks_.join();
 }
 
 bool Ring::owns(const Id& key) const {
@@ -146,17 +151,56 @@ awaitable<Result<Found>> Ring::find_successor(Id id) {
 awaitable<Result<Found>> Ring::look_up(Id id, std::vector<Endpoint> fallbacks) {
   auto known = tables();
   auto local = find(id, known, [this](const Position& p) { return !suspected(p); });
-  if (local.done) co_return Found{std::move(local.positions), {}};
+  if (local.done) {
+    ++lookups_.lookups;
+    ++lookups_.local;
+    co_return Found{std::move(local.positions), {}};
+  }
 
-  Lookup lookup(runtime_, transport_, {ring_, config_.call_timeout}, id);
+  Lookup lookup(runtime_, transport_, asks_, {ring_, config_.call_timeout, &locations_, &lookups_}, id);
   lookup.candidates().exclude(at_);
   for (const Position& p : local.positions) lookup.candidates().offer(p);
   for (const Endpoint& at : fallbacks) lookup.candidates().offer(at);
   auto found = co_await lookup.run();
   for (const Position& p : lookup.unreachable()) died(p.node);
+  for (const Endpoint& at : lookup.silent()) doubt(at);
   if (!found) co_return std::move(found).error();
   for (const Position& p : *found) peers_.heard_of(p.node, p.at);
   co_return Found{*std::move(found), lookup.hops()};
+}
+
+/// One of ours who listens there, or whom a list or a finger names.
+std::optional<Position> Ring::known_at(const Endpoint& at) const {
+  auto there = [&](const Position& p) { return p.at == at; };
+  for (const auto& slot : slots_) {
+    if (there(slot->state.predecessor())) return slot->state.predecessor();
+    const auto& successors = slot->state.successors();
+    if (auto found = std::ranges::find_if(successors, there); found != successors.end()) return *found;
+    auto fingers = slot->fingers.entries();
+    if (auto found = std::ranges::find_if(fingers, there); found != fingers.end()) return *found;
+  }
+  return std::nullopt;
+}
+
+/// Someone got no answer there. That is no proof: its own connection may be broken.
+void Ring::doubt(const Endpoint& at) {
+  auto suspect = known_at(at);
+  if (!suspect || suspect->node == node_ || suspected(*suspect) || tasks_.size() >= kTellsMax) return;
+  if (looked_for_.insert(suspect->node).second) tasks_.spawn("ring look for", look_for(*std::move(suspect)));
+}
+
+awaitable<void> Ring::look_for(Position suspect) {
+  Request message{request(), {}};
+  message.header.mutable_ping();
+  auto reply = co_await transport_.call(suspect.at, std::move(message), config_.call_timeout);
+  looked_for_.erase(suspect.node);
+  if (reply.code() == Errc::unreachable) died(suspect.node);
+  if (reply.code() != Errc::timed_out) co_return;
+  // It may be slow. Fingers cost nothing to lose, and stabilize has the rule for successors.
+  for (auto& slot : slots_) {
+    slot->fingers.forget(suspect.node);
+    if (slot->state.member() && slot->state.successor().node == suspect.node) poke(*slot);
+  }
 }
 
 awaitable<Reply> Ring::handle(wire::Request request) {
@@ -222,11 +266,17 @@ Reply Ring::answer_notify(const wire::NotifyRequest& request) {
   return {};
 }
 
-Reply Ring::answer_find(const wire::FindRequest& request) const {
+Reply Ring::answer_find(const wire::FindRequest& request) {
   Id id;
   if (!Id::parse(request.id(), id)) return error_reply({Errc::bad_message, "find: no identifier"});
   if (members().empty()) return error_reply({Errc::busy, "find: not in the ring"});
-  auto found = find(id, tables(), [this](const Position& p) { return !suspected(p); });
+  std::vector<Endpoint> silent;
+  for (const auto& peer : request.silent())
+    if (silent.size() < kLookupSilentMax) silent.push_back(endpoint_of(peer));
+  auto alive = [this](const Position& p) { return !suspected(p); };
+  auto worth_asking = [&](const Position& p) { return alive(p) && std::ranges::find(silent, p.at) == silent.end(); };
+  auto found = find(id, tables(), alive, worth_asking);
+  for (const Endpoint& at : silent) doubt(at);
   Reply reply;
   reply.header.mutable_find()->set_done(found.done);
   for (const Position& p : found.positions) *reply.header.mutable_find()->add_positions() = to_wire(p);
@@ -241,6 +291,7 @@ Reply Ring::answer_leave(const wire::LeaveNotice& notice) {
   for (const auto& wire : notice.successors())
     if (Position p; left.successors.size() < kSuccessorsMax && parse(wire, p)) left.successors.push_back(std::move(p));
   peers_.forget(left.position.node);
+  locations_.drop(left.position.id);
   for (auto& slot : slots_)
     if (slot->state.member()) push(*slot, left);
   return {};

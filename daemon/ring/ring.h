@@ -11,6 +11,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -37,9 +38,10 @@ struct RingConfig {
   Duration fingers_every = 1s;
   Duration merge_every = 3s;
   Duration call_timeout = 500ms;
-  Duration suspect_for = 2s;      ///< How long one that did not answer is not asked again.
-  Duration join_for = 30s;        ///< join() gives up then.
-  std::vector<wire::Peer> peers;  ///< Remembered from earlier.
+  Duration suspect_for = 2s;                  ///< How long one that did not answer is not asked again.
+  Duration join_for = 30s;                    ///< join() gives up then.
+  std::size_t locations_max = kLocationsMax;  ///< Of the location cache; 0: none.
+  std::vector<wire::Peer> peers;              ///< Remembered from earlier.
   /// A predecessor, a successor list or the standing of a position has changed. Must not call back into join, leave
   /// or stop.
   std::function<void()> on_change;
@@ -79,7 +81,7 @@ class Ring {
 
   /// key ∈ (predecessor, p] for a position p of this node.
   bool owns(const Id& key) const;
-  /// By memory if this node knows, else by iterative lookup; also after leave().
+  /// By memory if this node knows, else by iterative lookup that begins with the location cache; also after leave().
   awaitable<Result<Found>> find_successor(Id id);
 
   const Uuid& uuid() const { return ring_; }
@@ -95,6 +97,8 @@ class Ring {
   std::vector<wire::Neighbours> neighbours() const;
   /// Distinct fingers of one position: for people.
   std::vector<Position> fingers(std::uint32_t index) const;
+  /// What the lookups of this node have cost, those for its own fingers included.
+  const LookupCounters& lookups() const { return lookups_; }
 
  private:
   /// What a position is to attend to, one at a time: all of its operations run in its one maintain() coroutine.
@@ -110,8 +114,9 @@ class Ring {
     Slot(Position self, int nodes) : state(std::move(self), nodes) {}
     RingState state;
     Fingers fingers;
-    bool busy = false;  ///< Waits for an answer that may change the state (Zave's atomicity).
-    Time due{};         ///< Next stabilize.
+    bool busy = false;         ///< Waits for an answer that may change the state (Zave's atomicity).
+    std::vector<Id> answered;  ///< Who has, in the operation that runs now (C12).
+    Time due{};                ///< Next stabilize.
     std::deque<Notice> inbox;
     Signal wake;
   };
@@ -132,17 +137,20 @@ class Ring {
   Reply answer(const wire::Request& request);
   Reply answer_neighbours(const wire::NeighboursRequest& request) const;
   Reply answer_notify(const wire::NotifyRequest& request);
-  Reply answer_find(const wire::FindRequest& request) const;
+  Reply answer_find(const wire::FindRequest& request);
   Reply answer_leave(const wire::LeaveNotice& notice);
   Reply answer_ring_info(const wire::RingInfoRequest& request);
   awaitable<Result<Found>> look_up(Id id, std::vector<Endpoint> fallbacks);
+  std::optional<Position> known_at(const Endpoint& at) const;
+  void doubt(const Endpoint& at);
+  awaitable<void> look_for(Position suspect);
 
   // maintenance.cc: stabilize, rectify, fingers, merging
   awaitable<void> maintain(Slot& slot);
   awaitable<void> attend(Slot& slot, Notice notice);
   awaitable<Progress> stabilize(Slot& slot);
   awaitable<void> rectify(Slot& slot, Position candidate);
-  awaitable<void> predecessor_left(Slot& slot, Position predecessor);
+  awaitable<void> successor_left(Slot& slot, Position leaver, std::vector<Position> names);
   awaitable<void> adopt_found(Slot& slot, Position found);
   awaitable<void> refresh_fingers();
   awaitable<bool> refresh_finger(Slot& slot);
@@ -159,7 +167,7 @@ class Ring {
   void poke(Slot& slot);
   void poke_in(Slot& slot, Duration delay);
   void successors_changed(Slot& slot);
-  void set_predecessor(Slot& slot, const Position& predecessor);
+  void adopted(Slot& slot, const Position& pointer) const;
   void notify(const Position& to, const Position& candidate);
   void hint(const Position& to, const Position& news);
   void tell(const Position& to, wire::NotifyRequest notify);
@@ -172,8 +180,9 @@ class Ring {
   Result<std::vector<Endpoint>> learn_ring(const wire::RingInfo& info, const Endpoint& at);
   awaitable<Result<void>> enter(std::vector<Endpoint> seeds);
   awaitable<Result<void>> insert(Slot& slot, std::vector<Endpoint> seeds);
-  awaitable<Result<View>> find_predecessor(Id id, std::vector<Endpoint> seeds);
-  awaitable<Result<View>> walk_forward(View from, Id id);
+  awaitable<Result<View>> find_predecessor(Slot& slot, std::vector<Endpoint> seeds);
+  awaitable<Result<View>> walk_forward(Slot& slot, View from);
+  awaitable<void> meet_everybody();
   awaitable<void> depart(Slot& slot);
   awaitable<void> send_leave(std::vector<Position> to, wire::LeaveNotice notice);
 
@@ -184,9 +193,13 @@ class Ring {
   Endpoint at_;
   Uuid ring_;
   Peers peers_;
+  Locations locations_;
+  LookupCounters lookups_;
+  std::set<Uuid> looked_for_;  ///< Being asked now whether they live.
   bool started_ = false;
   std::vector<std::unique_ptr<Slot>> slots_;  ///< Never changes once made: coroutines keep references to slots.
   TaskGroup tasks_;
+  TaskGroup asks_;  ///< Questions of lookups, which may end after them.
 };
 
 }  // namespace chordfs

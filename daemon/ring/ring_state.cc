@@ -108,11 +108,4 @@ bool RingState::set_predecessor(const Position& predecessor) {
   return true;
 }
 
-bool RingState::successor_left(const Id& leaver, std::span<const Position> successors) {
-  if (successor().id != leaver || leaver == self().id) return drop(leaver);
-  auto list = cut(self(), successors, nodes_);
-  if (list.empty()) return drop(leaver);
-  return replace(std::move(list));
-}
-
 }  // namespace chordfs

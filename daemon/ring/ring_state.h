@@ -67,7 +67,8 @@ class RingState {
   /// This position is gone for good: others must not find it alive.
   void leave() { standing_ = Standing::left; }
 
-  /// StabilizeFromSuccessor, the successor is dead. True if something changed, as with all that follow.
+  /// StabilizeFromSuccessor, the successor is dead; or one of the list has said that it leaves. True if something
+  /// changed, as with all that follow.
   bool drop(const Id& dead);
   /// StabilizeFromSuccessor, the successor has answered. Not when alone.
   bool from_successor(const View& successor);
@@ -81,9 +82,6 @@ class RingState {
   /// Rectify.
   Verdict consider(const Position& candidate) const;
   bool set_predecessor(const Position& predecessor);
-
-  /// A successor that leaves hands its own list over; it comes from the leaver itself, so no one else need answer.
-  bool successor_left(const Id& leaver, std::span<const Position> successors);
 
  private:
   bool replace(std::vector<Position> list);

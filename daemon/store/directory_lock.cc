@@ -22,7 +22,12 @@ std::string holder(int file) {
 Result<DirectoryLock> DirectoryLock::take(const std::filesystem::path& directory) {
   auto path = directory / "lock";
   Descriptor file(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
-  if (!file.valid()) return os_error(errno, "open " + path.string());
+  if (!file.valid()) {
+    auto error = os_error(errno, "open " + path.string());
+    error.context +=
+        ": chordfs-node must be able to write there; make it writable, or name another directory with --data";
+    return error;
+  }
   if (::flock(file.number(), LOCK_EX | LOCK_NB) != 0) {
     if (errno != EWOULDBLOCK) return os_error(errno, "lock " + path.string());
     return {Errc::busy, fmt::format("data directory {} is in use by a running chordfs-node (pid {})",

@@ -6,6 +6,7 @@
 #include <boost/asio/post.hpp>
 #include <cerrno>
 
+#include "daemon/store/data_directory.h"
 #include "daemon/store/file_name.h"
 
 namespace chordfs {
@@ -39,12 +40,14 @@ Result<void> make_directory(const std::filesystem::path& path) {
 }  // namespace
 
 Result<std::unique_ptr<RealDisk>> RealDisk::open(Runtime& runtime, std::filesystem::path directory, Options options) {
+  TRY(auto state, look_at_data_directory(directory));
   TRY_VOID(make_directory(directory));
   TRY(auto lock, DirectoryLock::take(directory));
   TRY_VOID(make_directory(directory / "records"));
   TRY_VOID(make_directory(directory / "blocks"));
   TRY(auto records, RecordEngine::open(directory / "records", {options.block_cache_bytes, options.memtable_bytes}));
   TRY(auto files, FileDirectory::open(directory / "blocks"));
+  if (state != DirectoryState::marked) TRY_VOID(mark_data_directory(directory));
   return std::unique_ptr<RealDisk>(
       new RealDisk(runtime, std::move(directory), options, std::move(lock), std::move(records), std::move(files)));
 }

@@ -37,7 +37,8 @@ class RealDisk final : public Disk {
   static constexpr std::size_t kPlansPerTurnMax = 64;
 
   /// Blocks until RocksDB has recovered and all files are counted: for start-up. Creates what is missing.
-  /// Errors: busy (another process has it), io_error (no directory, not writable), disk_full, corrupt.
+  /// Errors: busy (another process has it), io_error (no directory, not writable), disk_full, corrupt, and those of
+  /// data_directory.h, before anything is touched.
   static Result<std::unique_ptr<RealDisk>> open(Runtime& runtime, std::filesystem::path directory,
                                                 Options options = {});
   ~RealDisk() override;

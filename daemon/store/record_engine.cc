@@ -1,5 +1,6 @@
 #include "daemon/store/record_engine.h"
 
+#include <fmt/format.h>
 #include <rocksdb/cache.h>
 #include <rocksdb/convenience.h>
 #include <rocksdb/db.h>
@@ -154,24 +155,61 @@ class RecordEngine::SealListener final : public rocksdb::EventListener {
   std::atomic<bool> sealed_ = false;
 };
 
-RecordEngine::RecordEngine(std::shared_ptr<rocksdb::DB> db, std::shared_ptr<SealListener> listener)
-    : db_(std::move(db)), listener_(std::move(listener)) {}
+RecordEngine::RecordEngine(std::shared_ptr<rocksdb::DB> db, std::shared_ptr<SealListener> listener,
+                           std::unique_ptr<SyncMark> mark)
+    : db_(std::move(db)), listener_(std::move(listener)), mark_(std::move(mark)) {}
 
 RecordEngine::~RecordEngine() = default;
 
+namespace {
+
+Error open_error(const std::filesystem::path& directory, const rocksdb::Status& status) {
+  auto error = error_of(status);
+  error.context = "open " + directory.string() + ": " + error.context;
+  if (error.code == Errc::corrupt)
+    error.context +=
+        "; the disk has damaged this database: restore the data directory, or remove it to start as a new node";
+  return error;
+}
+
+/// RocksDB's own LOG is for those who write.
+class Silent final : public rocksdb::Logger {
+ public:
+  using rocksdb::Logger::Logv;
+  void Logv(const char*, va_list) override {}
+};
+
+/// Without changing anything: a start for good would throw away what stands behind the damage.
+Result<void> check_log(rocksdb::Options options, const std::filesystem::path& directory, std::uint64_t synced) {
+  if (synced == 0) return {};
+  options.info_log = std::make_shared<Silent>();
+  rocksdb::DB* raw = nullptr;
+  auto status = rocksdb::DB::OpenForReadOnly(options, directory.string(), &raw);
+  std::unique_ptr<rocksdb::DB> db(raw);
+  if (!status.ok()) return open_error(directory, status);
+  if (auto found = db->GetLatestSequenceNumber(); found < synced)
+    return {Errc::corrupt,
+            fmt::format("the log in {} is damaged: it ends at change {}, but was synced up to change {}; "
+                        "restore the data directory, or remove {}.synced to go on without the rest",
+                        directory.string(), found, synced, directory.string())};
+  return {};
+}
+
+}  // namespace
+
 Result<std::unique_ptr<RecordEngine>> RecordEngine::open(const std::filesystem::path& directory, Limits limits) {
+  auto mark_path = directory.string() + ".synced";
+  TRY(auto synced, SyncMark::look(mark_path));
+  TRY_VOID(check_log(options_for(limits), directory, synced));
   auto listener = std::make_shared<SealListener>();
   auto options = options_for(limits);
   options.listeners.push_back(listener);
   rocksdb::DB* raw = nullptr;
   auto status = rocksdb::DB::Open(options, directory.string(), &raw);
   std::shared_ptr<rocksdb::DB> db(raw);
-  if (!status.ok()) {
-    auto error = error_of(status);
-    error.context = "open " + directory.string() + ": " + error.context;
-    return error;
-  }
-  return std::unique_ptr<RecordEngine>(new RecordEngine(std::move(db), std::move(listener)));
+  if (!status.ok()) return open_error(directory, status);
+  TRY(auto mark, SyncMark::open(mark_path));
+  return std::unique_ptr<RecordEngine>(new RecordEngine(std::move(db), std::move(listener), std::move(mark)));
 }
 
 Result<void> RecordEngine::write(std::span<const Batch* const> batches, Sync sync) {
@@ -184,7 +222,10 @@ Result<void> RecordEngine::write(std::span<const Batch* const> batches, Sync syn
   if (all.Count() == 0) return sync == Sync::yes ? sync_log() : Result<void>();
   rocksdb::WriteOptions options;
   options.sync = sync == Sync::yes;
+  // Others may write meanwhile: at least so many changes are before the end of this batch, whoever made them.
+  auto reached = db_->GetLatestSequenceNumber() + all.Count();
   TRY_VOID(checked(db_->Write(options, &all)));
+  if (sync == Sync::yes) mark_->advance(reached);
   // A new log file was begun while the last one was not synced: a power loss could keep the new and cut the old, a hole
   // that recovery does not see. A synced write has synced both.
   if (listener_->take() && sync == Sync::no) return sync_log();
@@ -192,7 +233,10 @@ Result<void> RecordEngine::write(std::span<const Batch* const> batches, Sync syn
 }
 
 Result<void> RecordEngine::sync_log() {
-  return checked(db_->SyncWAL());
+  auto reached = db_->GetLatestSequenceNumber();
+  TRY_VOID(checked(db_->SyncWAL()));
+  mark_->advance(reached);
+  return {};
 }
 
 Result<void> RecordEngine::checked(const rocksdb::Status& status) {

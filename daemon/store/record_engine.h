@@ -3,6 +3,7 @@
 // Owner: RealDisk; snapshots keep the database open until they are released. Thread: any number at once.
 // Errors: io_error, disk_full, corrupt, with RocksDB's own words. After an io_error of a write or a sync every later
 // write fails as well: what a failed fsync left on the disk is unknown, and asking again would say yes (fsyncgate).
+// A log that ends before what was synced (`directory`.synced says how far that is) is corrupt, and nothing is touched.
 
 #include <atomic>
 #include <filesystem>
@@ -13,6 +14,7 @@
 #include <span>
 
 #include "daemon/store/disk.h"
+#include "daemon/store/sync_mark.h"
 
 namespace rocksdb {
 class DB;
@@ -47,13 +49,14 @@ class RecordEngine {
 
  private:
   class SealListener;
-  RecordEngine(std::shared_ptr<rocksdb::DB> db, std::shared_ptr<SealListener> listener);
+  RecordEngine(std::shared_ptr<rocksdb::DB> db, std::shared_ptr<SealListener> listener, std::unique_ptr<SyncMark> mark);
 
   Result<void> sync_log();
   Result<void> checked(const rocksdb::Status& status);
 
   std::shared_ptr<rocksdb::DB> db_;
   std::shared_ptr<SealListener> listener_;
+  std::unique_ptr<SyncMark> mark_;
   mutable std::mutex mutex_;      ///< Over failure_.
   std::optional<Error> failure_;  ///< The io_error that ended all writing.
 };

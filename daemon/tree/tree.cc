@@ -5,6 +5,7 @@
 #include "daemon/tree/housekeeping.h"
 #include "daemon/tree/outcome.h"
 #include "daemon/tree/queries.h"
+#include "daemon/tree/record_format.h"
 #include "daemon/tree/sessions.h"
 #include "daemon/tree/steps.h"
 #include "daemon/tree/transactions.h"
@@ -116,6 +117,10 @@ std::string Tree::query(std::uint32_t arc, const Records& records, std::string_v
     answer.set_context("not a query");
   }
   return serialize(answer);
+}
+
+bool Tree::is_record(std::string_view key, std::string_view value) const {
+  return tree::is_record(key, value);
 }
 
 }  // namespace chordfs

@@ -23,6 +23,7 @@ class Tree final : public StateMachine {
                     std::string_view operation) const override;
   /// `query`: a wire::Query. Answers: a wire::QueryAnswer.
   std::string query(std::uint32_t arc, const Records& records, std::string_view query) const override;
+  bool is_record(std::string_view key, std::string_view value) const override;
 
  private:
   ArcMap arcs_;

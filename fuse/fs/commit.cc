@@ -59,8 +59,12 @@ bool is_final(Errc code) {
 }  // namespace
 
 awaitable<Result<void>> WriteBehind::commit(std::shared_ptr<InodeState> inode) {
+  const auto errors_at_first = inode->errors;
   auto turn = co_await inode->committing.acquire();
   if (inode->unsent.empty()) co_return Result<void>();
+  // Whoever had the turn has just tried in vain, and for as long as a call may take.
+  const bool in_vain = inode->errors != errors_at_first && inode->error && inode->error->code == Errc::unavailable;
+  if (in_vain) co_return *inode->error;
   auto errors_before = inode->errors;
   auto done = co_await commit_up_to(inode, inode->unsent.seal_all());
   if (done) {

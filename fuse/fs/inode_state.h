@@ -54,6 +54,8 @@ struct InodeState {
   std::uint64_t cached_version = 0;
   FileMap map;
   Semaphore reading_map{1};
+  std::optional<Error> unanswered;      ///< The last read that nobody answered,
+  Time unanswered_at{};                 ///< and when it ended.
   std::set<std::string> absent_xattrs;  ///< Asked for and not there, since the inode was opened.
 
   Unsent unsent;

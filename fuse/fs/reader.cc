@@ -35,9 +35,21 @@ awaitable<Result<Bytes>> Reader::read(std::shared_ptr<OpenFile> file, std::uint6
   co_return std::move(buffer).freeze();
 }
 
+void Reader::note_failure(InodeState& inode, const Error& error) {
+  if (error.code != Errc::unavailable && error.code != Errc::unreachable && error.code != Errc::timed_out) return;
+  inode.unanswered = error;
+  inode.unanswered_at = core_.runtime().now();
+}
+
+bool Reader::failed_just_now(const InodeState& inode) const {
+  return inode.unanswered && core_.runtime().now() - inode.unanswered_at < kUnansweredFor;
+}
+
 awaitable<Result<Bytes>> Reader::read_committed(std::shared_ptr<InodeState> inode, Range range) {
+  if (failed_just_now(*inode)) co_return *inode->unanswered;
   for (int attempt = 1;; ++attempt) {
     auto bytes = co_await read_with_map(inode, range);
+    if (!bytes) note_failure(*inode, bytes.error());
     if (bytes.code() != Errc::no_block && bytes.code() != Errc::corrupt) co_return bytes;
     if (attempt == kReadAttemptsMax)
       co_return Error{Errc::io_error, fmt::format("inode {:x}: {}", inode->ino, bytes.error().text())};
@@ -54,7 +66,10 @@ awaitable<Result<std::shared_ptr<const MapPiece>>> Reader::map_piece(std::shared
   auto& map = inode->map;
   if (map.layout == Layout::in_record && map.record) co_return std::make_shared<const MapPiece>(MapPiece{map.record});
   if (auto known = map.pieces.find(index); known != map.pieces.end()) co_return known->second;
-  co_return co_await ask_for_piece(inode, index);
+  if (failed_just_now(*inode)) co_return *inode->unanswered;  // Who asked before this one waited for us both.
+  auto piece = co_await ask_for_piece(inode, index);
+  if (!piece) note_failure(*inode, piece.error());
+  co_return piece;
 }
 
 awaitable<Result<std::shared_ptr<const MapPiece>>> Reader::ask_for_piece(std::shared_ptr<InodeState> inode,

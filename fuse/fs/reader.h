@@ -15,6 +15,9 @@
 namespace chordfs::fs {
 
 inline constexpr int kReadAttemptsMax = 3;
+/// The kernel asks again at once, page by page, for what it could not read ahead: all those get the first answer, or
+/// one read of a program would wait for several deadlines.
+inline constexpr Duration kUnansweredFor = 200ms;
 inline constexpr int kMapPagesMax = 1000;
 inline constexpr std::size_t kFetchesAtOnce = 16;
 /// Blocks are checksummed in parts of this size: less is never fetched.
@@ -44,6 +47,8 @@ class Reader {
   struct Job;
   class Share;
 
+  void note_failure(InodeState& inode, const Error& error);
+  bool failed_just_now(const InodeState& inode) const;
   awaitable<Result<Bytes>> read_committed(std::shared_ptr<InodeState> inode, Range range);
   awaitable<Result<Bytes>> read_with_map(std::shared_ptr<InodeState> inode, Range range);
   awaitable<Result<std::shared_ptr<const MapPiece>>> map_piece(std::shared_ptr<InodeState> inode, std::uint64_t index);

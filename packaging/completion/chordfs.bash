@@ -30,24 +30,24 @@ _chordfs_paths() {
   while IFS= read -r name; do
     [[ $directory == / && $typed != /* ]] || name=$directory$name
     [[ $name == "$typed"* ]] && COMPREPLY+=("$name")
-  done < <(timeout 2 chordfs ls "$directory" ${via:+--via "$via"} 2>/dev/null </dev/null)
+  done < <(timeout "${CHORDFS_COMPLETION_SECONDS:-2}" chordfs ls "$directory" ${via:+--via "$via"} 2>/dev/null </dev/null)
   # A directory is gone into, not left.
-  [[ ${#COMPREPLY[@]} -ne 1 || ${COMPREPLY[0]} != */ ]] || compopt -o nospace 2>/dev/null
+  [[ ${#COMPREPLY[@]} -ne 1 || ${COMPREPLY[0]} != */ ]] || compopt -o nospace 2>/dev/null || true
 }
 
 _chordfs_local() {  # Files of this machine.
   local name
   while IFS= read -r name; do COMPREPLY+=("$name"); done < <(compgen -f -- "$1")
-  compopt -o filenames 2>/dev/null
+  compopt -o filenames 2>/dev/null || true
 }
 
 # The nodes of the ring: their addresses.
 _chordfs_nodes() {
   local nodes
-  nodes=$(timeout 2 chordfs ring --no-drawing ${via:+--via "$via"} 2>/dev/null </dev/null | awk 'NR > 2 { print $3 }')
+  nodes=$(timeout "${CHORDFS_COMPLETION_SECONDS:-2}" chordfs ring --no-drawing ${via:+--via "$via"} 2>/dev/null </dev/null | awk 'NR > 2 { print $3 }')
   mapfile -t COMPREPLY < <(compgen -W "$nodes" -- "$1")
   # Without the word before the colon, which bash has taken already.
-  declare -F __ltrim_colon_completions >/dev/null && __ltrim_colon_completions "$1"
+  declare -F __ltrim_colon_completions >/dev/null && __ltrim_colon_completions "$1" || true
 }
 
 _chordfs() {

@@ -20,7 +20,8 @@
 
 namespace chordfs {
 
-inline constexpr Duration kClientDeadline = 3s;
+/// A program hears of a ring that is gone within 3 s: this, and what it takes to tell it.
+inline constexpr Duration kClientDeadline = 2500ms;
 inline constexpr Duration kClientCallTimeout = 1s;
 inline constexpr std::size_t kSessionCallsMax = 64;
 inline constexpr Duration kSessionRenewEvery = 3s;

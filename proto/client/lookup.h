@@ -2,19 +2,24 @@
 // Iterative Chord lookup (Stoica et al. 2003, find_successor; iterative as in their simulator): the caller talks to
 // every hop and sees it. Used by nodes, mounts and tools alike; what each hop answers is daemon/ring's business.
 //
-// Candidates is the pure part: whom to ask next. Lookup is the part that talks.
-// Owner: whoever looks something up, for one lookup. Thread: the Runtime's.
-// Errors: `unavailable` when nobody is left to ask or kLookupHopsMax is reached; single hops never fail the lookup.
+// Candidates is the pure part: whom to ask next. Lookup is the part that talks: to one, and beside it to the next best
+// when it stays silent for kLookupPatience; an answer that comes late still counts. Whoever named one that does not
+// answer is told so, looks for itself, and names others (ToN 2003: the node that supplied a dead entry is told).
+// Owner: whoever looks something up, for one lookup. The questions run in the owner's TaskGroup and may end after the
+// Lookup: stop and join that group before Runtime, Transport, Locations and counters go. Thread: the Runtime's.
+// Errors: `unavailable` when nobody is left to ask or kLookupHopsMax is reached; `cancelled` when the group is stopped;
+// single hops never fail the lookup.
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
 #include <vector>
 
 #include "proto/client/client.h"
-#include "proto/id/id.h"
-#include "proto/rpc/transport.h"
+#include "proto/client/locations.h"
+#include "proto/client/position.h"
 
 namespace chordfs {
 
@@ -23,31 +28,28 @@ inline constexpr int kLookupHopsMax = 64;
 /// Candidates that one hop may name and that a lookup keeps; more are ignored.
 inline constexpr std::size_t kLookupCandidatesPerHop = 3;
 inline constexpr std::size_t kLookupCandidatesMax = 256;
-/// Positions of one node; a higher index from the wire is refused.
-inline constexpr std::uint32_t kPositionsMax = 16;
+/// One that is silent for so long is overtaken. Well above a round trip, well below a timeout.
+inline constexpr Duration kLookupPatience = 100ms;
+/// Nodes asked at the same time by one lookup.
+inline constexpr int kLookupParallel = 3;
+/// Silent nodes that one request tells of; more are ignored.
+inline constexpr std::size_t kLookupSilentMax = 16;
 
-/// One point of a node on the circle, and where that node listens. `id` always is position_id(node, index).
-struct Position {
-  Id id;
-  Uuid node;
-  std::uint32_t index = 0;
-  Endpoint at;
-  friend bool operator==(const Position&, const Position&) = default;
+/// What lookups have cost; wire::LookupCounters says what each is.
+struct LookupCounters {
+  std::uint64_t lookups = 0, local = 0, cache_hits = 0, hops = 0, timeouts = 0, overtaken = 0, stale = 0;
 };
+wire::LookupCounters to_wire(const LookupCounters& counters);
 
-/// From the wire: false if anything is missing or over its cap.
-bool parse(const wire::Peer& from, Uuid& node, Endpoint& at);
-bool parse(const wire::Position& from, Position& to);
-wire::Peer to_peer(const Uuid& node, const Endpoint& at);
-wire::Position to_wire(const Position& position);
-
-/// Whom one lookup asks, best first: the closest that precedes the target, then those whose place is unknown, in the
-/// order given. Nobody is named twice. Pure.
+/// Whom one lookup asks, best first: the one preferred, then the closest that precedes the target, then those whose
+/// place is unknown, in the order given. Nobody is handed out twice. Pure.
 class Candidates {
  public:
   struct Candidate {
     Endpoint at;
     std::optional<Position> position;  ///< None: a starting point of which only the address is known.
+    std::optional<Endpoint> named_by;  ///< None: known before the lookup began.
+    bool preferred = false;
   };
 
   explicit Candidates(const Id& target) : target_(target) {}
@@ -55,7 +57,9 @@ class Candidates {
   /// Never ask this one: oneself, for instance.
   void exclude(const Endpoint& at) { asked_.insert(at); }
   void offer(const Endpoint& at);
-  void offer(const Position& position);
+  void offer(const Position& position, std::optional<Endpoint> named_by = std::nullopt);
+  /// It is thought to own the target.
+  void prefer(const Position& position);
   /// Takes the best one out; nullopt when nobody is left.
   std::optional<Candidate> next();
 
@@ -71,34 +75,39 @@ class Lookup {
  public:
   struct Config {
     Uuid ring;
-    Duration timeout = 500ms;  ///< Of one hop.
+    Duration timeout = 500ms;        ///< Of one hop.
+    Locations* locations = nullptr;  ///< Where to begin; learns from what is found. None: no cache.
+    LookupCounters* counters = nullptr;
+    Time until = Time::max();  ///< Nobody is asked after it, and no answer awaited beyond it.
   };
 
-  Lookup(Runtime& runtime, Transport& transport, Config config, const Id& id)
-      : runtime_(runtime), transport_(transport), config_(config), id_(id), candidates_(id) {}
+  Lookup(Runtime& runtime, Transport& transport, TaskGroup& asks, Config config, const Id& id);
+  ~Lookup();
 
   /// Starting points and exclusions, before run().
-  Candidates& candidates() { return candidates_; }
+  Candidates& candidates();
+  /// It did not answer a moment ago: it is not asked, and all who are asked hear of it. Before run().
+  void avoid(const Endpoint& at);
 
   /// The owner's position, then those that follow it clockwise. At most once.
   awaitable<Result<std::vector<Position>>> run();
 
-  /// What happened so far, whether or not it ended well.
-  const std::vector<Hop>& hops() const { return hops_; }
+  /// Whom it asked, in that order, and what came of it, whether or not the lookup ended well.
+  const std::vector<Hop>& hops() const;
   /// Positions whose nodes certainly did not answer.
-  const std::vector<Position>& unreachable() const { return unreachable_; }
+  const std::vector<Position>& unreachable() const;
+  /// Nodes that have not answered so far, dead or slow.
+  const std::vector<Endpoint>& silent() const;
 
  private:
-  /// Asks one; done: the positions found.
-  awaitable<std::optional<std::vector<Position>>> ask(Candidates::Candidate candidate);
+  struct State;
+  static awaitable<void> ask(std::shared_ptr<State> state, Candidates::Candidate candidate, std::size_t hop);
+  static awaitable<void> tell(std::shared_ptr<State> state, Endpoint namer);
+  static void unheard(const std::shared_ptr<State>& state, const Candidates::Candidate& candidate);
+  void begin(Candidates::Candidate candidate);
+  awaitable<void> wait();
 
-  Runtime& runtime_;
-  Transport& transport_;
-  Config config_;
-  Id id_;
-  Candidates candidates_;
-  std::vector<Hop> hops_;
-  std::vector<Position> unreachable_;
+  std::shared_ptr<State> state_;  ///< Shared with the questions under way.
 };
 
 }  // namespace chordfs

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "proto/client/lookup.h"
+#include "proto/client/under_way.h"
 #include "proto/rpc/endpoint.h"
 #include "proto/wire/limits.h"
 
@@ -14,10 +14,11 @@ constexpr Duration kPauseFirst = 5ms;
 constexpr Duration kPauseMax = 100ms;
 constexpr Duration kConnectTimeout = 2s;
 constexpr std::size_t kWalkNodesMax = 10'000;
+constexpr int kWalkParallel = 16;  // So that a few frozen nodes cost one timeout together.
 }  // namespace
 
 RingClient::RingClient(Runtime& runtime, Transport& transport, std::vector<Endpoint> via)
-    : runtime_(runtime), transport_(transport), via_(via.begin(), via.end()), tasks_(runtime) {}
+    : runtime_(runtime), transport_(transport), via_(via.begin(), via.end()), tasks_(runtime), asks_(runtime) {}
 
 RingClient::~RingClient() = default;
 
@@ -56,7 +57,9 @@ void RingClient::add_peer(Endpoint peer) {
 
 awaitable<void> RingClient::stop() {
   tasks_.stop();
+  asks_.stop();
   co_await tasks_.join();
+  co_await asks_.join();
 }
 
 awaitable<Result<Reply>> RingClient::call(Endpoint to, Request request, Duration timeout) {
@@ -66,11 +69,16 @@ awaitable<Result<Reply>> RingClient::call(Endpoint to, Request request, Duration
 }
 
 awaitable<Result<Location>> RingClient::locate(Id id) {
-  ++counters_.lookups;
-  Lookup search(runtime_, transport_, {.ring = ring_}, id);
+  co_return co_await search(id, nullptr, std::nullopt, Time::max());
+}
+
+/// `known`: the cache to use. `dead`: someone found dead just now, whom the answer had better not name.
+awaitable<Result<Location>> RingClient::search(Id id, Locations* known, std::optional<Endpoint> dead, Time until) {
+  Lookup search(runtime_, transport_, asks_,
+                {.ring = ring_, .locations = known, .counters = &counters_.lookups, .until = until}, id);
+  if (dead) search.avoid(*dead);
   for (const auto& door : via_) search.candidates().offer(door);
   auto found = co_await search.run();
-  counters_.hops += search.hops().size();
   if (!found) co_return found.error();
   Location location;
   location.arc = arcs_.arc_of(id);
@@ -90,11 +98,19 @@ awaitable<Result<Location>> RingClient::locate(Id id) {
   co_return location;
 }
 
-awaitable<Result<std::vector<Endpoint>>> RingClient::candidates(ArcNumber arc) {
-  CO_TRY(auto location, co_await locate(arcs_.point(arc)));
+awaitable<Result<std::vector<Endpoint>>> RingClient::candidates(ArcNumber arc, std::optional<Endpoint> dead,
+                                                                Time until) {
+  CO_TRY(auto location, co_await search(arcs_.point(arc), &locations_, std::move(dead), until));
   std::vector<Endpoint> nodes{endpoint_of(location.owner)};
   for (const auto& peer : location.successors) nodes.push_back(endpoint_of(peer));
   co_return nodes;
+}
+
+/// A lookup of one hop that was the call itself.
+void RingClient::count_guess() {
+  ++counters_.lookups.lookups;
+  ++counters_.lookups.cache_hits;
+  ++counters_.lookups.hops;
 }
 
 /// Where to try next: the cache, then hints as they come, then the ring.
@@ -118,7 +134,12 @@ class RingClient::Attempt {
 awaitable<Result<Reply>> RingClient::call_arc(ArcNumber arc, Request request, Duration deadline) {
   auto until = runtime_.now() + deadline;
   Attempt attempt;
-  if (auto known = cache_.find(arc); known != cache_.end()) attempt.follow(known->second);
+  std::optional<Position> guess;
+  if (auto known = cache_.find(arc); known != cache_.end())
+    attempt.follow(known->second);
+  else if ((guess = locations_.owner(arcs_.point(arc))))
+    attempt.follow(guess->at);
+  std::optional<Endpoint> dead;
   Error last{Errc::unavailable, fmt::format("no node of the ring answered for arc {}", arc)};
   bool looked_up = false;
   while (runtime_.now() < until) {
@@ -128,7 +149,7 @@ awaitable<Result<Reply>> RingClient::call_arc(ArcNumber arc, Request request, Du
         ++counters_.retries;
         co_await runtime_.sleep(std::min(runtime_.jitter(attempt.pause()), Duration(until - runtime_.now())));
       }
-      auto nodes = co_await candidates(arc);
+      auto nodes = co_await candidates(arc, std::exchange(dead, std::nullopt), until);
       if (nodes)
         attempt.refill(std::move(*nodes));
       else if (nodes.code() == Errc::cancelled)
@@ -144,6 +165,7 @@ awaitable<Result<Reply>> RingClient::call_arc(ArcNumber arc, Request request, Du
       case Errc::not_owner:
         ++counters_.redirects;
         cache_.erase(arc);
+        if (guess && *node == guess->at) counters_.lookups.stale += locations_.drop_wrong(arcs_.point(arc), *guess);
         if (reply->header.has_hint() && endpoint_of(reply->header.hint()) != *node)
           attempt.follow(endpoint_of(reply->header.hint()));
         last = {Errc::unavailable, fmt::format("nobody holds arc {} now", arc)};
@@ -153,6 +175,10 @@ awaitable<Result<Reply>> RingClient::call_arc(ArcNumber arc, Request request, Du
       case Errc::busy:
       case Errc::locked:
         if (code == Errc::unreachable || code == Errc::timed_out) cache_.erase(arc);
+        if (code == Errc::unreachable) {
+          counters_.lookups.stale += locations_.forget(*node);
+          dead = *node;
+        }
         last = {Errc::unavailable, fmt::format("arc {} at {}: {}", arc, node->text(), name_of(code))};
         ++counters_.retries;
         if (code == Errc::busy || code == Errc::locked) {
@@ -162,6 +188,7 @@ awaitable<Result<Reply>> RingClient::call_arc(ArcNumber arc, Request request, Du
         continue;
       default:
         if (!reply) co_return reply.error();
+        if (guess && *node == guess->at && !looked_up) count_guess();
         cache_[arc] = *node;
         co_return answered(std::move(reply));
     }
@@ -308,30 +335,23 @@ awaitable<Result<void>> RingClient::drop_blocks(ArcNumber arc, std::vector<std::
   co_return Result<void>();
 }
 
-awaitable<Result<std::vector<wire::Status>>> RingClient::walk(bool with_blocks) {
-  std::map<std::string, wire::Status> found;
-  std::deque<Endpoint> next;
-  std::set<Endpoint> seen;
-  auto meet = [&](const wire::Position& position) {
-    auto node = endpoint_of(position.peer());
-    if (seen.size() < kWalkNodesMax && !position.peer().node().empty() && seen.insert(node).second)
-      next.push_back(std::move(node));
-  };
-  for (const auto& door : via_)
-    if (seen.insert(door).second) next.push_back(door);
+/// The whole ring, each node asked once, several at a time.
+struct RingClient::Walk {
+  bool with_blocks = false;
+  std::map<std::string, wire::Status> found = {};
+  std::deque<Endpoint> next = {};
+  std::set<Endpoint> seen = {};
+  int asking = 0;
   Error last{Errc::unreachable, "no node answered"};
-  while (!next.empty()) {
-    auto node = std::move(next.front());
-    next.pop_front();
-    Request request;
-    request.header.mutable_status()->set_blocks(with_blocks);
-    auto reply = answered(co_await call(node, std::move(request), kClientCallTimeout));
-    if (!reply) {
-      last = reply.error();
-      if (last.code == Errc::cancelled) co_return last;
-      continue;
-    }
-    auto& status = *reply->header.mutable_status();
+  Signal progress = {};
+
+  void meet(Endpoint node) {
+    if (seen.size() < kWalkNodesMax && seen.insert(node).second) next.push_back(std::move(node));
+  }
+  void meet(const wire::Position& position) {
+    if (!position.peer().node().empty()) meet(endpoint_of(position.peer()));
+  }
+  void take(wire::Status status) {
     for (const auto& position : status.positions()) {
       meet(position.predecessor());
       for (const auto& successor : position.successors()) meet(successor);
@@ -339,9 +359,37 @@ awaitable<Result<std::vector<wire::Status>>> RingClient::walk(bool with_blocks) 
     auto id = status.peer().node();
     found.emplace(std::move(id), std::move(status));
   }
-  if (found.empty()) co_return last;
+};
+
+awaitable<void> RingClient::visit(std::shared_ptr<Walk> walk, Endpoint node) {
+  UnderWay asking(walk->asking, walk->progress);
+  Request request;
+  request.header.mutable_status()->set_blocks(walk->with_blocks);
+  auto reply = answered(co_await call(std::move(node), std::move(request), kClientCallTimeout));
+  if (reply)
+    walk->take(std::move(*reply->header.mutable_status()));
+  else
+    walk->last = reply.error();
+}
+
+awaitable<Result<std::vector<wire::Status>>> RingClient::walk(bool with_blocks) {
+  auto walk = std::make_shared<Walk>(with_blocks);
+  for (const auto& door : via_) walk->meet(door);
+  while (!asks_.stopping() && walk->last.code != Errc::cancelled) {
+    if (walk->asking < kWalkParallel && !walk->next.empty()) {
+      auto node = std::move(walk->next.front());
+      walk->next.pop_front();
+      asks_.spawn("walk", visit(walk, std::move(node)));
+    } else if (walk->asking > 0) {
+      co_await walk->progress.wait();
+    } else {
+      break;
+    }
+  }
+  if (asks_.stopping()) co_return Error{Errc::cancelled, "walk the ring"};
+  if (walk->found.empty() || walk->last.code == Errc::cancelled) co_return walk->last;
   std::vector<wire::Status> nodes;
-  for (auto& [id, status] : found) nodes.push_back(std::move(status));
+  for (auto& [id, status] : walk->found) nodes.push_back(std::move(status));
   co_return nodes;
 }
 

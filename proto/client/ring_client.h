@@ -1,5 +1,6 @@
 #pragma once
 // RingClient: the real Client. Finds arcs through the ring, remembers where they are, follows redirects, retries.
+// Whom to call for an arc: who answered for it last; else whoever the location cache says owns it; else a lookup.
 //
 // Owner: a mount, a tool, or a node for its own errands. Thread: the Runtime's. connect() first (a node knows its ring
 // and calls adopt() instead); stop() before destruction.
@@ -10,6 +11,8 @@
 #include <set>
 
 #include "proto/client/client.h"
+#include "proto/client/locations.h"
+#include "proto/client/lookup.h"
 
 namespace chordfs {
 
@@ -17,7 +20,8 @@ class RingClient : public Client {
  public:
   /// What is counted, for people and tests.
   struct Counters {
-    std::uint64_t calls = 0, redirects = 0, lookups = 0, hops = 0, retries = 0;
+    std::uint64_t calls = 0, redirects = 0, retries = 0;
+    LookupCounters lookups;
   };
 
   RingClient(Runtime& runtime, Transport& transport, std::vector<Endpoint> via);
@@ -60,7 +64,11 @@ class RingClient : public Client {
  private:
   class Attempt;
   struct Outstanding;
-  awaitable<Result<std::vector<Endpoint>>> candidates(ArcNumber arc);
+  struct Walk;
+  void count_guess();
+  awaitable<Result<Location>> search(Id id, Locations* known, std::optional<Endpoint> dead, Time until);
+  awaitable<Result<std::vector<Endpoint>>> candidates(ArcNumber arc, std::optional<Endpoint> dead, Time until);
+  awaitable<void> visit(std::shared_ptr<Walk> walk, Endpoint node);
   awaitable<void> renew();
   awaitable<void> assert_opens(ArcNumber arc, std::vector<std::uint64_t> inos);
 
@@ -70,6 +78,7 @@ class RingClient : public Client {
   Uuid ring_;
   ArcMap arcs_;
   std::map<ArcNumber, Endpoint> cache_;
+  Locations locations_;
   std::uint64_t session_ = 0;
   std::uint64_t next_seq_ = 1;
   std::set<std::uint64_t> outstanding_;
@@ -77,6 +86,7 @@ class RingClient : public Client {
   std::map<std::uint64_t, std::size_t> opens_;
   Counters counters_;
   TaskGroup tasks_;
+  TaskGroup asks_;  ///< Questions of lookups and walks, which may end after them.
 };
 
 }  // namespace chordfs

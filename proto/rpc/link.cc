@@ -1,7 +1,6 @@
 #include "proto/rpc/link.h"
 
 #include <fmt/format.h>
-#include <spdlog/spdlog.h>
 
 #include <algorithm>
 
@@ -145,11 +144,6 @@ void Link::close() {
   stream_->close();
   work_.notify_all();
   progress_.notify_all();
-}
-
-void log_ending(const Error& why) {
-  const bool blame = why.code == Errc::bad_message || why.code == Errc::wrong_version;
-  spdlog::log(blame ? spdlog::level::warn : spdlog::level::debug, "closed a connection: {}", why.context);
 }
 
 std::size_t data_bytes(const wire::Request& request, std::size_t payload_bytes) {

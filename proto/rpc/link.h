@@ -32,6 +32,9 @@ class Link {
   /// The next frame if it has arrived whole already; otherwise fill() and ask again.
   Result<std::optional<Frame>> next();
   awaitable<Result<void>> fill();
+  /// A frame has begun to come, and so much of it and of what follows it is here.
+  bool midway() const { return decoder_.midway(); }
+  std::size_t half_received() const { return decoder_.held_bytes(); }
 
   /// Queues a frame. Gives the place in the stream of outgoing bytes where the frame ends.
   Result<std::uint64_t> send(std::uint64_t call, wire::Request& header, Bytes payload);
@@ -72,9 +75,6 @@ class Link {
   std::uint64_t handed_over_ = 0;  ///< Offered to the kernel, which may have taken some.
   std::uint64_t written_ = 0;
 };
-
-/// One line about why a connection ended, whose context names the peer; loud if the other side is to blame.
-void log_ending(const Error& why);
 
 /// Bytes of data that the request brings or asks for: what a connection keeps an account of.
 std::size_t data_bytes(const wire::Request& request, std::size_t payload_bytes);

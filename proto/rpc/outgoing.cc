@@ -15,8 +15,8 @@ long long milliseconds(Duration duration) {
 }
 }  // namespace
 
-Outgoing::Outgoing(Runtime& runtime, Endpoint to)
-    : runtime_(runtime), to_(std::move(to)), resolver_(runtime.executor()), socket_(runtime.executor()) {}
+Outgoing::Outgoing(Runtime& runtime, ConnectionLog& log, Endpoint to)
+    : runtime_(runtime), log_(log), to_(std::move(to)), resolver_(runtime.executor()), socket_(runtime.executor()) {}
 
 awaitable<void> Outgoing::run(std::shared_ptr<Outgoing> self, TaskGroup& tasks, std::string program) {
   // Timed from outside: a resolver at work cannot be interrupted.
@@ -115,7 +115,7 @@ awaitable<void> Outgoing::write(std::shared_ptr<Outgoing> self) {
 
 void Outgoing::end(Error why) {
   if (has_ended()) return;
-  log_ending(why);
+  log_.ended(why);
   state_ = State::ended;
   why_ = std::move(why);
   resolver_.cancel();

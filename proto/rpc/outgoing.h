@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "proto/base/task.h"
+#include "proto/rpc/connection_log.h"
 #include "proto/rpc/link.h"
 #include "proto/rpc/transport.h"
 
@@ -19,7 +20,8 @@ inline constexpr Duration kConnectTimeMax = 1s;
 
 class Outgoing {
  public:
-  Outgoing(Runtime& runtime, Endpoint to);
+  /// `log` outlives the connection.
+  Outgoing(Runtime& runtime, ConnectionLog& log, Endpoint to);
 
   /// The connection's whole life, to be spawned once. `tasks` also gets its writer.
   static awaitable<void> run(std::shared_ptr<Outgoing> self, TaskGroup& tasks, std::string program);
@@ -52,6 +54,7 @@ class Outgoing {
   Error ending_of(const Pending& pending) const;
 
   Runtime& runtime_;
+  ConnectionLog& log_;
   const Endpoint to_;
   State state_ = State::opening;
   Error why_;       ///< When ended.

@@ -1,7 +1,6 @@
 #include "proto/rpc/tcp_transport.h"
 
 #include <fmt/format.h>
-#include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <boost/asio/as_tuple.hpp>
@@ -29,8 +28,13 @@ Error listen_error(const std::string& host, std::uint16_t port, boost::system::e
 }
 }  // namespace
 
-TcpTransport::TcpTransport(Runtime& runtime, std::string program)
-    : runtime_(runtime), program_(std::move(program)), acceptor_(runtime.executor()), tasks_(runtime) {}
+TcpTransport::TcpTransport(Runtime& runtime, std::string program, IncomingLimits limits)
+    : runtime_(runtime),
+      program_(std::move(program)),
+      log_(runtime),
+      shared_{.runtime = runtime, .handler = handler_, .limits = limits, .log = log_},
+      acceptor_(runtime.executor()),
+      tasks_(runtime) {}
 
 TcpTransport::~TcpTransport() {
   CHECK(calls_ == 0, "{} calls outlive their transport", calls_);
@@ -54,6 +58,7 @@ Result<void> TcpTransport::listen(const std::string& host, std::uint16_t port) {
   }
   port_ = acceptor_.local_endpoint().port();
   tasks_.spawn("accept", accept_loop());
+  tasks_.spawn("patrol", patrol());
   return {};
 }
 
@@ -86,7 +91,7 @@ awaitable<Result<Reply>> TcpTransport::call(Endpoint to, Request request, Durati
 std::shared_ptr<Outgoing> TcpTransport::connection_to(const Key& key) {
   if (auto known = outgoing_.find(key); known != outgoing_.end() && !known->second->has_ended()) return known->second;
   std::erase_if(outgoing_, [](const auto& entry) { return entry.second->has_ended(); });
-  auto connection = std::make_shared<Outgoing>(runtime_, key.first);
+  auto connection = std::make_shared<Outgoing>(runtime_, log_, key.first);
   outgoing_.emplace(key, connection);
   tasks_.spawn("calls", Outgoing::run(connection, tasks_, program_));
   return connection;
@@ -97,7 +102,9 @@ awaitable<void> TcpTransport::accept_loop() {
     auto [error, socket] = co_await acceptor_.async_accept(kNoThrow);
     if (!acceptor_.is_open()) co_return;
     if (error) {
-      spdlog::warn("cannot accept connections on port {} for the moment: {}", port_, error.message());
+      const auto why = fmt::format("cannot accept connections on port {} for the moment: {}", port_, error.message());
+      log_.complain(Complaint::descriptors, why);
+      if (error == asio::error::no_descriptors) make_room(why);
       co_await runtime_.sleep(kAcceptPause);
     } else {
       take(std::move(socket));
@@ -110,14 +117,65 @@ void TcpTransport::take(asio::ip::tcp::socket socket) {
   const auto remote = socket.remote_endpoint(error);
   if (error) return;  // Gone already.
   const auto peer = Endpoint{remote.address().to_string(), remote.port()}.text();
-  if (incoming_.size() >= kIncomingMax) {
-    spdlog::warn("connection from {} refused: {} are open already", peer, incoming_.size());
+  if (incoming_.size() >= shared_.limits.connections &&
+      !make_room(fmt::format("{} are open and {} wants to come in", incoming_.size(), peer))) {
+    log_.complain(Complaint::crowd,
+                  fmt::format("refused a connection from {}: {} are open and at work", peer, incoming_.size()));
     return;
   }
   const auto number = next_incoming_++;
-  auto connection = std::make_shared<Incoming>(runtime_, tcp_stream(std::move(socket)), peer, handler_);
+  auto connection = std::make_shared<Incoming>(shared_, tcp_stream(std::move(socket)), peer);
   incoming_.emplace(number, connection);
+  strangers_.push_back(connection);
   tasks_.spawn("connection", serve_connection(number, std::move(connection)));
+}
+
+bool TcpTransport::make_room(std::string_view why) {
+  const auto connection = least_needed();
+  if (!connection) return false;
+  connection->end(Complaint::crowd,
+                  fmt::format("closed a connection: {} {}: {}", connection->peer(),
+                              connection->is_stranger() ? "has not asked anything yet" : "is idle", why));
+  return true;
+}
+
+std::shared_ptr<Incoming> TcpTransport::least_needed() {
+  for (; !strangers_.empty(); strangers_.pop_front())
+    if (auto stranger = strangers_.front().lock(); stranger && !stranger->ended() && stranger->is_stranger())
+      return stranger;
+  std::shared_ptr<Incoming> found;
+  for (const auto& [number, connection] : incoming_)
+    if (!connection->ended() && connection->is_idle() && (!found || connection->last_heard() < found->last_heard()))
+      found = connection;
+  return found;
+}
+
+awaitable<void> TcpTransport::patrol() {
+  for (Time before = runtime_.now();;) {
+    co_await runtime_.sleep(shared_.limits.look_every);
+    // If this program itself did not get on, its peers are not to blame.
+    const auto passed = std::min(runtime_.now() - before, 2 * shared_.limits.look_every);
+    before = runtime_.now();
+    for (const auto& [number, connection] : incoming_) connection->look(passed);
+    cut_the_greediest();
+    std::erase_if(strangers_, [](const auto& weak) {
+      const auto stranger = weak.lock();
+      return !stranger || stranger->ended() || !stranger->is_stranger();
+    });
+  }
+}
+
+void TcpTransport::cut_the_greediest() {
+  auto& budget = shared_.budget;
+  while (budget.over()) {
+    std::shared_ptr<Incoming> greediest;
+    for (const auto& [number, connection] : incoming_)
+      if (!greediest || connection->loose_bytes() > greediest->loose_bytes()) greediest = connection;
+    if (!greediest || greediest->loose_bytes() <= budget.share(shared_.connections)) return;
+    greediest->end(Complaint::greedy,
+                   fmt::format("closed a connection: {} holds {} of {} bytes, and {} are allowed in all",
+                               greediest->peer(), greediest->loose_bytes(), budget.bytes(), budget.limit()));
+  }
 }
 
 awaitable<void> TcpTransport::serve_connection(std::uint64_t number, std::shared_ptr<Incoming> connection) {

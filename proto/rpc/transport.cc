@@ -1,10 +1,12 @@
 #include "proto/rpc/transport.h"
 
+#include "proto/base/printable.h"
+
 namespace chordfs {
 
 Result<Reply> answered(Result<Reply> reply) {
   if (reply && reply->header.error() != 0)
-    return Error{static_cast<Errc>(reply->header.error()), reply->header.context()};
+    return Error{static_cast<Errc>(reply->header.error()), printable(reply->header.context())};
   return reply;
 }
 

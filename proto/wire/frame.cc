@@ -1,17 +1,29 @@
 #include "proto/wire/frame.h"
 
 #include <fmt/format.h>
+#include <google/protobuf/stubs/logging.h>
+#include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <cstring>
 
 #include "proto/base/check.h"
+#include "proto/base/printable.h"
 
 namespace chordfs {
 
 namespace {
 // Holds a hundred small frames; a connection that is idle never touches most of it.
 constexpr std::size_t kReadBufferBytes = 32U << 10;
+constexpr std::size_t kProgramBytesShown = 64;
+
+/// libprotobuf prints a line to stderr for each string of a peer that is not UTF-8; the error that it then returns is
+/// reported once, with the peer's name.
+const auto kProtobufSilenced = google::protobuf::SetLogHandler(
+    [](google::protobuf::LogLevel level, const char* file, int line, const std::string& text) {
+      const auto loudness = level == google::protobuf::LOGLEVEL_FATAL ? spdlog::level::critical : spdlog::level::debug;
+      spdlog::log(loudness, "libprotobuf, {}:{}: {}", file, line, printable(text));
+    });
 
 /// An envelope around a header that stays the caller's.
 template <class Header, class Lend, class Release>
@@ -90,7 +102,8 @@ Result<void> check_hello(const wire::Envelope& first, std::string_view peer) {
   if (hello.version_min() > kProtocolVersion || hello.version_max() < kProtocolVersion)
     return {Errc::wrong_version,
             fmt::format("{} ({}) speaks protocol versions {} to {}, this side speaks {}: upgrade the older one", peer,
-                        hello.program(), hello.version_min(), hello.version_max(), kProtocolVersion)};
+                        printable(hello.program(), kProgramBytesShown), hello.version_min(), hello.version_max(),
+                        kProtocolVersion)};
   return {};
 }
 
@@ -119,6 +132,11 @@ void FrameDecoder::filled(std::size_t bytes) {
   CHECK(end_ <= kReadBufferBytes, "{}", end_);
 }
 
+std::size_t FrameDecoder::held_bytes() const {
+  const auto header = stage_ == Stage::payload ? sizes_.header : 0;
+  return header + (section_ ? section_->filled : 0) + (end_ - begin_);
+}
+
 Result<std::optional<Frame>> FrameDecoder::next() {
   if (stage_ == Stage::prefix) {
     TRY(const bool whole, take_prefix());
@@ -129,7 +147,7 @@ Result<std::optional<Frame>> FrameDecoder::next() {
     if (!whole) return std::optional<Frame>();
   }
   if (!payload_whole()) return std::optional<Frame>();
-  Frame frame{std::move(header_), {}};
+  Frame frame{std::move(header_), {}, sizes_.header};
   if (section_) frame.payload = std::move(section_->memory).freeze();
   section_.reset();
   stage_ = Stage::prefix;

@@ -30,6 +30,7 @@ struct FrameSizes {
 struct Frame {
   wire::Envelope header;
   Bytes payload;
+  std::size_t header_bytes = 0;  ///< On the wire.
 };
 
 /// Append prefix and header of one frame to `out`; the `payload_bytes` bytes of payload must follow them on the wire.
@@ -59,6 +60,10 @@ class FrameDecoder {
   void filled(std::size_t bytes);
   /// The next whole frame, or nothing while more bytes are needed.
   Result<std::optional<Frame>> next();
+  /// Whether a frame has begun and is not whole, or not taken.
+  bool midway() const { return stage_ != Stage::prefix || begin_ != end_; }
+  /// Bytes that have come and are not handed out yet.
+  std::size_t held_bytes() const;
   void greeted() { caps_ = {kFrameHeaderBytesMax, kFramePayloadBytesMax}; }
 
  private:

@@ -3,6 +3,8 @@
 # shellcheck source=tests/mount/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
+export PATH=$bin:$PATH CHORDFS_COMPLETION_SECONDS=60
+: >"$work/log/mount-none.log"  # No mount here.
 # shellcheck source=packaging/completion/chordfs.bash
 . "$root/packaging/completion/chordfs.bash"
 

@@ -66,6 +66,59 @@ done
 mount_ring m b
 [ "$(cat "$(at m)/ended")" = INT ] || fail "what was written before the signal: $(cat "$(at m)/ended")"
 
+# What the kernel lets through is refused by the file system, and the other way round: the error is the same.
+python3 - "$(at m)" <<'PY' || fail "names, paths and sizes over their limits"
+import errno, os, resource, signal, sys
+
+top, wrong = sys.argv[1], 0
+
+def must_refuse(what, number, call):
+    global wrong
+    try:
+        call()
+        print(f"{what}: went well")
+        wrong += 1
+    except OSError as error:
+        if error.errno != number:
+            print(f"{what}: {error}, not {errno.errorcode[number]}")
+            wrong += 1
+
+for name, kind in (("n" * 256, "a name of 256 bytes"), ("\u00e4" * 128, "a name of 128 letters in 256 bytes")):
+    path = f"{top}/{name}"
+    open(f"{top}/short", "w").close()
+    for what, call in {
+        "open": lambda: open(path), "create": lambda: open(path, "w"), "mkdir": lambda: os.mkdir(path),
+        "stat": lambda: os.stat(path), "unlink": lambda: os.unlink(path), "symlink": lambda: os.symlink("x", path),
+        "link": lambda: os.link(f"{top}/short", path), "rename": lambda: os.rename(f"{top}/short", path),
+        "mknod": lambda: os.mkfifo(path),
+    }.items():
+        must_refuse(f"{what} of {kind}", errno.ENAMETOOLONG, call)
+open(f"{top}/{'n' * 255}", "w").close()
+os.unlink(f"{top}/{'n' * 255}")
+
+deep = top + "/." * ((4096 - len(top)) // 2) + "/short"
+must_refuse("a path over 4096 bytes", errno.ENAMETOOLONG, lambda: os.stat(deep))
+must_refuse("a symbolic link's target over 4095 bytes", errno.ENAMETOOLONG, lambda: os.symlink("t" * 4096, f"{top}/link"))
+
+limit = 2**63 - 1
+file = os.open(f"{top}/short", os.O_RDWR)
+os.ftruncate(file, limit)
+appending = os.open(f"{top}/short", os.O_WRONLY | os.O_APPEND)
+must_refuse("a write behind the largest size", errno.EFBIG, lambda: os.write(appending, b"x"))
+os.close(appending)
+# Linux itself says EINVAL where the end of a write is no number any more.
+must_refuse("a write whose end is over the largest offset", errno.EINVAL, lambda: os.pwrite(file, b"xy", limit - 1))
+assert os.fstat(file).st_size == limit
+os.ftruncate(file, 0)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+must_refuse("a write over the process's own limit", errno.EFBIG, lambda: os.pwrite(file, b"x", 1000))
+must_refuse("a truncation over the process's own limit", errno.EFBIG, lambda: os.ftruncate(file, 1001))
+os.close(file)
+sys.exit(wrong != 0)
+PY
+step "names of 256 bytes, paths over 4096, files over the limit: refused with the error that POSIX names"
+
 # The node that the mount came in by leaves for good.
 mkdir "$(at m)/kept"
 start_node c b

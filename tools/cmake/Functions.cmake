@@ -1,7 +1,9 @@
 # chordfs_library(NAME SOURCES a.cc … DEPENDS lib …): one static library per folder, named after it.
 # chordfs_program(NAME SOURCES … DEPENDS …): a program in build/bin.
-# chordfs_test(NAME SOURCES … DEPENDS … LABEL unit|sim|fuzz …): a GoogleTest program, one ctest entry. The further label
+# chordfs_test(NAME SOURCES … DEPENDS … LABEL unit|sim …): a GoogleTest program, one ctest entry. The further label
 #   tsan: it has threads, so that the thread sanitizer is worth its time. The target tests_LABEL builds all of a label.
+# chordfs_fuzz(NAME SOURCES … DEPENDS …): a libFuzzer program, built where CHORDFS_SANITIZE has fuzzer-no-link; its ctest
+#   entry, label fuzz, runs the corpus tests/fuzz/corpus/NAME and then looks further for CHORDFS_FUZZ_SECONDS.
 
 function(chordfs_library name)
   cmake_parse_arguments(arg "" "" "SOURCES;DEPENDS" ${ARGN})
@@ -31,6 +33,25 @@ function(chordfs_test name)
     endif()
     add_dependencies(tests_${label} ${name})
   endforeach()
+endfunction()
+
+function(chordfs_fuzz name)
+  cmake_parse_arguments(arg "" "" "SOURCES;DEPENDS" ${ARGN})
+  if(NOT CHORDFS_SANITIZE MATCHES "fuzzer-no-link")
+    return()
+  endif()
+  add_executable(${name} ${arg_SOURCES})
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
+  target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+  target_link_libraries(${name} PRIVATE chordfs_options ${arg_DEPENDS})
+  chordfs_precompile(${name})
+  add_test(NAME ${name} COMMAND ${PROJECT_SOURCE_DIR}/tests/fuzz/run.sh $<TARGET_FILE:${name}>
+    ${PROJECT_SOURCE_DIR}/tests/fuzz/corpus/${name} ${PROJECT_BINARY_DIR}/fuzz/${name})
+  set_tests_properties(${name} PROPERTIES LABELS fuzz)
+  if(NOT TARGET tests_fuzz)
+    add_custom_target(tests_fuzz)
+  endif()
+  add_dependencies(tests_fuzz ${name})
 endfunction()
 
 # One precompiled header for all: Asio and protobuf cost seconds per source file otherwise.

@@ -37,7 +37,7 @@ LIBRARIES = {"chordfs_" + folder.split("/")[1]: folder for folder in PROTO + DAE
 
 # ---- Doors: (rule, where it is open, what is forbidden elsewhere, what to do instead). ----
 
-REAL_DISK = r"daemon/store/(real_\w+|record_engine|file_directory|directory_lock|worker_pool)\."
+REAL_DISK = r"daemon/store/(real_\w+|record_engine|file_directory|directory_lock|worker_pool|data_directory|sync_mark)\."
 PROGRAMS = r"fuse/mount/|tools/cli/|tools/sim/main|daemon/node/(main|options|identity)"
 DOORS = [
     ("socket", r"proto/rpc/|tests/",

@@ -6,6 +6,7 @@
 #include <charconv>
 #include <cstdio>
 
+#include "tools/sim/explore.h"
 #include "tools/sim/scenarios.h"
 
 namespace chordfs {
@@ -16,6 +17,10 @@ constexpr std::string_view kUsage =
 
   chordfs-sim list                        the scenarios
   chordfs-sim run SCENARIO [options]      runs one; ends with 1 if something that must hold did not
+  chordfs-sim explore ours|published|printed [--ids N] [--states N]
+                                          every order of every step of the ring's protocol over N identifiers (4),
+                                          breadth first up to so many states (1,000,000); published: must break for
+                                          good, with a check that adopted pointers live; printed: without it
 
   --seed S     the first seed (default 1)
   --seeds N    how many, from S on (default 1)
@@ -125,8 +130,44 @@ int run_command(int argc, char** argv) {
   return run(options);
 }
 
+int explore(std::string_view which, int ids, std::size_t states) {
+  const bool ours = which == "ours";
+  auto protocol = ours ? our_protocol(ids) : published_protocol(ids, which == "published");
+  ExploreOptions options{.starts = {protocol->alone()}, .states_max = states, .forgive_repairable = !ours};
+  if (ids >= 3) options.starts.push_back(protocol->ideal({0, 1, 2}));
+  const bool progress = isatty(STDERR_FILENO) != 0;
+  if (progress)
+    options.progress = [](std::size_t reached, std::size_t expanded) {
+      fmt::print(stderr, "\r{} states reached, {} expanded ", reached, expanded);
+    };
+  auto report = explore(*protocol, options);
+  if (progress) fmt::print(stderr, "\r\033[K");
+  fmt::print("{} over {} identifiers: {} states reached, {} expanded, {} steps, {}\n", which, ids, report.reached,
+             report.expanded, report.steps, report.complete ? "complete" : "not complete");
+  if (!ours) fmt::print("{} broken states that repair can mend\n", report.forgiven);
+  if (report.broken.empty()) return 0;
+  fmt::print("BROKEN{}: {}\n  {}\n", ours ? "" : " for good", report.broken, report.state);
+  for (const auto& step : report.history) fmt::print("  {}\n", step);
+  return 1;
+}
+
+int explore_command(int argc, char** argv) {
+  const std::string_view which = argc > 2 ? argv[2] : "";
+  if (which != "ours" && which != "published" && which != "printed") return usage_error("explore what?");
+  std::uint64_t ids = 4, states = 1'000'000;
+  for (int i = 3; i < argc; i += 2) {
+    const std::string_view flag = argv[i];
+    if (flag != "--ids" && flag != "--states") return usage_error(fmt::format("what is '{}'?", flag));
+    if (i + 1 == argc || !parse_number(argv[i + 1], flag == "--ids" ? ids : states))
+      return usage_error(fmt::format("{} needs a number", flag));
+  }
+  if (ids < 1 || ids > 8) return usage_error("there are 1 to 8 identifiers");
+  return explore(which, static_cast<int>(ids), states);
+}
+
 int main_of(int argc, char** argv) {
   const std::string_view command = argc > 1 ? argv[1] : "";
+  if (command == "explore") return explore_command(argc, argv);
   if (command == "run") return run_command(argc, argv);
   if (command == "list") {
     for (const auto& scenario : scenarios()) fmt::print("{:8} {}\n", scenario.name, scenario.what);

@@ -68,6 +68,7 @@ void SimNetwork::send_reply(SimHost& from, SimTransport::Caller caller, const Re
   const auto slot = write(Type::reply, from, *caller.host, caller);
   serialize(reply.header, letters_[slot].header);
   letters_[slot].payload = reply.payload;
+  if (watch_ != nullptr) watch_->reply_sent(slot, from, *caller.host, reply);
   post(slot);
 }
 
@@ -125,7 +126,7 @@ void SimNetwork::arrive(LetterSlot slot) {
   if (arrived.type == Type::request)
     deliver_request(arrived);
   else
-    deliver_answer(arrived);
+    deliver_answer(slot, arrived);
   letters_[slot].header = std::move(arrived.header);  // Its memory serves again.
   burn(slot);
 }
@@ -146,11 +147,14 @@ void SimNetwork::deliver_request(Letter& letter) {
   Request request;
   CHECK(request.header.ParseFromString(letter.header));
   request.payload = std::move(letter.payload);
+  if (watch_ != nullptr) watch_->request_arrived(*letter.to, request);
   receiver->receive(letter.caller, std::move(request));
 }
 
-void SimNetwork::deliver_answer(Letter& letter) {
+void SimNetwork::deliver_answer(LetterSlot slot, Letter& letter) {
   auto* receiver = letter.to->transport_of(letter.caller.incarnation);
+  if (watch_ != nullptr && letter.type == Type::reply)
+    watch_->reply_arrived(slot, *letter.to, receiver != nullptr && receiver->awaits(letter.caller.call));
   if (receiver == nullptr) return;
   const auto call = letter.caller.call;
   switch (letter.type) {
@@ -194,6 +198,7 @@ void SimNetwork::record(Trace::What what, const Letter& letter) {
 void SimNetwork::lose(LetterSlot slot) {
   ++counters_.lost;
   record(Trace::What::lost, letters_[slot]);
+  if (watch_ != nullptr && letters_[slot].type == Type::reply) watch_->reply_lost(slot);
   burn(slot);
 }
 

@@ -55,6 +55,25 @@ struct NetworkCounters {
   std::uint64_t lost = 0, duplicated = 0, refused = 0, reset = 0, delivered = 0;
 };
 
+/// Looks on while messages travel, for a checker that knows everything. Must not change the world; must outlive it.
+class NetworkWatch {
+ public:
+  /// Names a reply from reply_sent to reply_arrived or reply_lost, and no longer.
+  using ReplyNumber = std::uint32_t;
+
+  virtual ~NetworkWatch() = default;
+  virtual void called(const SimHost& /*caller*/, const Endpoint& /*to*/, const Request&) {}
+  /// What the caller is about to learn: the reply, or why there is none.
+  virtual void call_answered(const SimHost& /*caller*/, const Endpoint& /*to*/, const Result<Reply>&) {}
+  /// With an answer or without.
+  virtual void call_ended(const SimHost& /*caller*/, std::uint32_t /*kind*/) {}
+  virtual void request_arrived(const SimHost& /*at*/, const Request&) {}
+  virtual void reply_sent(ReplyNumber, const SimHost& /*from*/, const SimHost& /*to*/, const Reply&) {}
+  /// `read`: the caller waits for it, and reads it in this step.
+  virtual void reply_arrived(ReplyNumber, const SimHost& /*at*/, bool /*read*/) {}
+  virtual void reply_lost(ReplyNumber) {}
+};
+
 class SimTransport final : public Transport {
  public:
   SimTransport(World& world, SimHost& host, SimRuntime& runtime, TaskGroup& tasks, std::uint64_t incarnation);
@@ -77,6 +96,7 @@ class SimTransport final : public Transport {
     Caller caller;
   };
 
+  bool awaits(std::uint64_t call) const;
   bool listening() const { return !closed_ && handler_ != nullptr; }
   void close(SimHost::Death death);
   void receive(Caller caller, Request request);
@@ -103,6 +123,8 @@ class SimNetwork {
 
   NetworkOptions& options() { return options_; }
   const NetworkCounters& counters() const { return counters_; }
+  /// None: nullptr.
+  void watch(NetworkWatch* watch) { watch_ = watch; }
 
   /// Nothing sent from `from` arrives at `to`, not even what is under way; the other direction stays as it is.
   void cut(const SimHost& from, const SimHost& to);
@@ -144,7 +166,7 @@ class SimNetwork {
   void post(LetterSlot slot);
   void arrive(LetterSlot slot);
   void deliver_request(Letter& letter);
-  void deliver_answer(Letter& letter);
+  void deliver_answer(LetterSlot slot, Letter& letter);
   void lose(LetterSlot slot);
   void burn(LetterSlot slot);
   void record(Trace::What what, const Letter& letter);
@@ -157,6 +179,7 @@ class SimNetwork {
   Rng rng_;
   NetworkOptions options_;
   NetworkCounters counters_;
+  NetworkWatch* watch_ = nullptr;
   std::map<Endpoint, SimHost*> hosts_;
   std::set<std::pair<std::uint32_t, std::uint32_t>> cuts_;
   std::vector<std::uint32_t> groups_;  ///< By host index; 0 and beyond the end: the group of the rest.

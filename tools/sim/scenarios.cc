@@ -7,6 +7,9 @@ namespace chordfs {
 namespace {
 constexpr std::array kScenarios = {
     Scenario{"ring", "1 to 100 nodes join, leave, crash and restart; the ring's invariant after every step", run_ring},
+    Scenario{"chord",
+             "rings of 1 to 1,000 nodes without files, within the theorem or in a storm; every rule of the checklist",
+             run_chord},
     Scenario{"churn", "clients at work while nodes join and leave; no operation may fail", run_churn},
     Scenario{"files", "clients at work while nodes join, leave, crash, lose power, and the network fails", run_files},
     Scenario{"disk", "clients at work while one node's disk returns EIO or is full", run_disk},

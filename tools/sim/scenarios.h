@@ -42,6 +42,8 @@ const Scenario* find_scenario(std::string_view name);
 
 /// Rings of 1 to 100 nodes under joins, leaves, crashes and restarts that Zave's theorem allows.
 ScenarioReport run_ring(const ScenarioOptions& options);
+/// Rings of 1 to 1,000 nodes that are nothing but rings, within Zave's theorem or in any storm (chord_scenario.cc).
+ScenarioReport run_chord(const ScenarioOptions& options);
 /// Clients at work while nodes only join and leave, on a network without faults: no operation may fail.
 ScenarioReport run_churn(const ScenarioOptions& options);
 /// Clients at work while everything happens that may happen to nodes and networks.

@@ -25,17 +25,26 @@ awaitable<Result<Reply>> SimTransport::call(Endpoint to, Request request, Durati
   OneShot<Result<Reply>> answer;
   pending_.emplace(call, answer);
   struct Forget {
-    decltype(pending_)& pending;
+    SimTransport& transport;
     std::uint64_t call;
-    ~Forget() { pending.erase(call); }
-  } forget{pending_, call};
+    std::uint32_t kind;
+    ~Forget() {
+      transport.pending_.erase(call);
+      // What a dead process still does nobody sees.
+      if (auto* watch = transport.world_.network().watch_; watch != nullptr && !transport.closed_)
+        watch->call_ended(transport.host_, kind);
+    }
+  } forget{*this, call, kind};
+  if (auto* watch = world_.network().watch_) watch->called(host_, to, request);
   world_.network().send_request(host_, to, {&host_, incarnation_, call, kind}, request);
   request = {};
 
-  auto result = co_await answer.wait_for(runtime_, timeout);
-  if (!result) co_return Error{Errc::timed_out, request_kind_name(kind) + " to " + to.text()};
-  if (result->code() == Errc::unreachable) co_return Error{Errc::unreachable, to.text() + ": connection refused"};
-  co_return std::move(*result);
+  auto waited = co_await answer.wait_for(runtime_, timeout);
+  Result<Reply> result =
+      waited ? std::move(*waited) : Error{Errc::timed_out, request_kind_name(kind) + " to " + to.text()};
+  if (result.code() == Errc::unreachable) result = Error{Errc::unreachable, to.text() + ": connection refused"};
+  if (auto* watch = world_.network().watch_; watch != nullptr && !closed_) watch->call_answered(host_, to, result);
+  co_return result;
 }
 
 void SimTransport::serve(Handler handler) {
@@ -68,6 +77,11 @@ awaitable<void> SimTransport::serve_one(Caller caller, Request request) {
   if (reply.header.ByteSizeLong() > kFrameHeaderBytesMax || reply.payload.size() > kFramePayloadBytesMax)
     reply = error_reply({Errc::bad_message, "reply over the cap"});
   world_.network().send_reply(host_, caller, reply);
+}
+
+bool SimTransport::awaits(std::uint64_t call) const {
+  const auto waiting = pending_.find(call);
+  return waiting != pending_.end() && !waiting->second.ready();
 }
 
 void SimTransport::receive_answer(std::uint64_t call, Result<Reply> answer) {

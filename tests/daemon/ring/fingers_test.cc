@@ -137,5 +137,27 @@ TEST(Parse, RefusesWhatCannotBe) {
   EXPECT_FALSE(parse(bad, position));
 }
 
+TEST(Find, WhoFollowsThoseThatDoNotAnswerIsTheOwner) {
+  auto state = state_at(0, 240, view(16, 0, {32, 48}), 3);
+  Fingers none;
+  Table table{&state, &none};
+  auto not_16 = [](const Position& p) { return p != at(16); };
+  auto found = find(key(20), std::span(&table, 1), alive, not_16);
+  EXPECT_TRUE(found.done);
+  EXPECT_EQ(found.positions, places({32, 48}));
+  found = find(key(40), std::span(&table, 1), alive, not_16);
+  EXPECT_FALSE(found.done) << "32 may know of someone closer";
+  EXPECT_EQ(found.positions, places({32}));
+}
+
+TEST(Find, SilenceTowardsTheAskerMakesNobodyLessOfAnOwner) {
+  auto state = state_at(0, 240, view(16, 0, {32, 48}), 3);
+  Fingers none;
+  Table table{&state, &none};
+  auto not_16 = [](const Position& p) { return p != at(16); };
+  EXPECT_EQ(find(key(10), std::span(&table, 1), alive, not_16).positions, places({16, 32, 48}));
+  EXPECT_EQ(find(key(10), std::span(&table, 1), not_16).positions, places({32, 48}));
+}
+
 }  // namespace
 }  // namespace chordfs

@@ -125,10 +125,10 @@ TEST(Invariant, FindsAPrincipalOutsideTheRing) {
   EXPECT_EQ(principals(ring).size(), 3U);
 }
 
-TEST(Ideal, FindsTwoOwnersOfOneKey) {
+TEST(Ideal, FindsAPredecessorThatMakesTwoOwnersOfOneKey) {
   auto ring = ideal_ring({0, 50, 100});
   ring.live[1].predecessor = at(200);
-  EXPECT_THAT(rules(check_ideal(ring)), testing::IsSupersetOf({"C18", "C20"}));
+  EXPECT_THAT(rules(check_ideal(ring)), testing::Contains("C18"));
 }
 
 }  // namespace

@@ -66,6 +66,46 @@ TEST_P(RingProtocol, AllAtOnceThroughOneThatIsStillJoining) {
   EXPECT_TRUE(well(cluster, 60s));
 }
 
+TEST_P(RingProtocol, TwoJoinARingOfOneAtOnce) {
+  for (int positions : {1, 8}) {
+    Cluster cluster(seed(), positions);
+    cluster.checked = RingMode::small;
+    cluster.create(0);
+    cluster.join_soon(1, 0);
+    cluster.join_soon(2, 0);
+    EXPECT_TRUE(well(cluster, 30s)) << positions;
+  }
+}
+
+TEST_P(RingProtocol, NobodyIsAStrangerInASmallRing) {
+  Cluster cluster(seed());
+  cluster.create(0);
+  for (int n = 1; n < 5; ++n) {
+    ASSERT_TRUE(cluster.join(n, n - 1));
+    for (int i = 0; i <= n; ++i)
+      EXPECT_EQ(cluster.node(i).ring().known_peers().size(), static_cast<std::size_t>(n)) << i << " of " << n;
+  }
+}
+
+TEST_P(RingProtocol, SmallRingFindsTogetherThoughAllNeighboursOfTheJoinerDie) {
+  Cluster cluster(seed(), 1, 3);
+  cluster.grow(3);
+  ASSERT_TRUE(cluster.join(3, 0));
+  View joiner = cluster.node(3).ring().members().front();
+  std::set<Endpoint> neighbours{joiner.predecessor.at, joiner.successors.front().at};
+  for (const Endpoint& at : neighbours) cluster.crash(at.port - Cluster::at(0).port);
+  EXPECT_TRUE(well(cluster, 60s));
+}
+
+TEST_P(RingProtocol, AListOfOneOutlivesALeaver) {
+  Cluster cluster(seed(), 1, 1);
+  cluster.grow(6);
+  for (int n : {1, 4, 2}) {
+    cluster.leave(n);
+    EXPECT_TRUE(well(cluster, 30s)) << n;
+  }
+}
+
 TEST_P(RingProtocol, JoinerSurvivesTheDeathOfItsSuccessor) {
   Cluster cluster(seed(), 1, 3);
   cluster.grow(8);

@@ -171,24 +171,6 @@ TEST(RingState, FromElsewhereKeepsWhatTheSmallerRingDoesNotKnow) {
   EXPECT_FALSE(state.from_elsewhere(view(25, 20, {35})));
 }
 
-TEST(RingState, SuccessorThatLeftHandsOverItsList) {
-  auto state = member(10, 5, {20, 30, 40});
-  EXPECT_TRUE(state.successor_left(key(20), places({30, 40, 50})));
-  EXPECT_EQ(state.successors(), places({30, 40, 50}));
-}
-
-TEST(RingState, OneThatLeftFartherAwayIsDropped) {
-  auto state = member(10, 5, {20, 30, 40});
-  EXPECT_TRUE(state.successor_left(key(30), places({99})));
-  EXPECT_EQ(state.successors(), places({20, 40}));
-}
-
-TEST(RingState, OfTwoTheOneThatStaysIsAlone) {
-  auto state = member(10, 20, {20});
-  EXPECT_TRUE(state.successor_left(key(20), places({10})));
-  EXPECT_TRUE(state.successors().empty());
-}
-
 TEST(RingState, KnowsAllWhileTheListHoldsFewerNodesThanWanted) {
   EXPECT_TRUE(member(10, 30, {20, 30}, 3).knows_all());
   EXPECT_FALSE(member(10, 40, {20, 30, 40}, 3).knows_all());

@@ -181,6 +181,7 @@ Node& Cluster::start(int n, std::vector<wire::Peer> peers) {
   config.peers = std::move(peers);
   if (remembered_.contains(n)) config.ring = ring_;
   config.on_change = [this] { ++changes_; };
+  if (configure) configure(config);
   auto& node = nodes_[n] = std::make_unique<Node>(world, network, std::move(config));
   node->serve([ring = &node->ring()](Request request) { return dispatch(*ring, std::move(request)); });
   return *node;

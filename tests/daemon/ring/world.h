@@ -150,6 +150,8 @@ class Cluster {
 
   World world;
   Network network;
+  /// What the nodes started from now on are to have different.
+  std::function<void(RingConfig&)> configure;
   /// After every instant the invariant is checked in this mode; the first violation is kept here.
   std::optional<RingMode> checked;
   std::string violation;

@@ -113,7 +113,9 @@ TEST_F(RealDiskTest, DamagedTableIsCorruptOnReadAndInPlans) {
   }
   auto disk = must_open(runtime, node);
   auto look = [](const RecordView& view) { pairs_in(view); };
-  EXPECT_EQ(runtime.run(disk->read(look)).code(), Errc::corrupt);
+  auto read = runtime.run(disk->read(look));
+  EXPECT_EQ(read.code(), Errc::corrupt);
+  EXPECT_NE(read.error().context.find(".sst"), std::string::npos) << "does not name the file: " << read.error().text();
   EXPECT_EQ(runtime.run(disk->read_at(disk->snapshot(), look)).code(), Errc::corrupt);
   auto plan = [](const RecordView& view) {
     pairs_in(view);
@@ -198,6 +200,60 @@ TEST_F(RealDiskTest, TornLogKeepsAPrefix) {
       EXPECT_EQ(key, fmt::format("{:04}", next++)) << "a hole";
     EXPECT_LT(contents(runtime, *disk).size(), 100U);
   }
+}
+
+TEST_F(RealDiskTest, FlippedBitInTheSyncedLogIsRefusedEveryTimeAndMendable) {
+  {
+    auto disk = must_open(runtime, node);
+    for (int i = 0; i < 50; ++i)
+      ASSERT_TRUE(runtime.run(disk->commit(put(fmt::format("{:04}", i), std::string(100, 'v')), Sync::yes)));
+  }
+  fs::path log;
+  for (const auto& entry : fs::directory_iterator(node / "records"))
+    if (entry.path().extension() == ".log") log = entry.path();
+  auto size = fs::file_size(log);
+  auto flip = [&](std::uint64_t at) {
+    std::fstream file(log, std::ios::in | std::ios::out | std::ios::binary);
+    file.seekg(static_cast<std::streamoff>(at));
+    auto byte = static_cast<char>(file.get() ^ 0x10);
+    file.seekp(static_cast<std::streamoff>(at));
+    file.put(byte);
+  };
+  // Also in the last record: all that was acknowledged counts.
+  for (std::uint64_t at : {std::uint64_t{0}, std::uint64_t{5}, size / 3, size / 2, size - 2}) {
+    flip(at);
+    for (int attempt = 0; attempt < 2; ++attempt) {
+      auto disk = RealDisk::open(runtime, node, kSmall);
+      ASSERT_FALSE(disk) << "a bit at " << at << " of " << size;
+      EXPECT_EQ(disk.code(), Errc::corrupt) << disk.error().text();
+      EXPECT_NE(disk.error().context.find((node / "records").string()), std::string::npos) << disk.error().text();
+    }
+    flip(at);
+  }
+  auto disk = must_open(runtime, node);
+  EXPECT_EQ(contents(runtime, *disk).size(), 50U) << "a refused start has changed nothing";
+}
+
+TEST_F(RealDiskTest, UnsyncedTailMayBeTornBehindTheSyncedPart) {
+  {
+    auto disk = must_open(runtime, node);
+    ASSERT_TRUE(runtime.run(disk->commit(put("0000", "synced"), Sync::yes)));
+    for (int i = 1; i < 50; ++i)
+      ASSERT_TRUE(runtime.run(disk->commit(put(fmt::format("{:04}", i), std::string(100, 'v')), Sync::no)));
+  }
+  for (const auto& entry : fs::directory_iterator(node / "records"))
+    if (entry.path().extension() == ".log") fs::resize_file(entry.path(), fs::file_size(entry.path()) / 2);
+  auto disk = must_open(runtime, node);
+  auto left = contents(runtime, *disk).size();
+  EXPECT_GE(left, 1U);
+  EXPECT_LT(left, 50U);
+}
+
+TEST_F(RealDiskTest, StrangeDirectoryIsNotTouched) {
+  fs::create_directories(node);
+  overwrite(node / "cat.jpg", "meow");
+  EXPECT_EQ(RealDisk::open(runtime, node, kSmall).code(), Errc::not_permitted);
+  EXPECT_EQ(std::distance(fs::directory_iterator(node), fs::directory_iterator()), 1);
 }
 
 TEST_F(RealDiskTest, SnapshotOutlivesItsDisk) {

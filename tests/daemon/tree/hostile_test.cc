@@ -140,6 +140,7 @@ RC_GTEST_PROP(TreeHostile, NonsenseIsAnsweredAndTheSameEverywhere, ()) {
     RC_ASSERT(world.apply(arc, operation).SerializeAsString() == other.apply(arc, operation).SerializeAsString());
     ask_everything(world, action);
   }
+  RC_ASSERT(world.strange_records() == "");
   for (std::uint32_t arc = 0; arc < 2; ++arc) RC_ASSERT(world.records(arc).map() == other.records(arc).map());
 }
 

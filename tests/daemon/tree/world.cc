@@ -420,12 +420,20 @@ class Check {
 }  // namespace
 
 std::string World::broken() const {
-  std::string text;
+  std::string text = strange_records();
   auto names = count_names(records_);
   for (const auto& records : records_) Check(records, names, text).run();
   for (auto [number, count] : names.of_inode)
     if (!records_.at(arc_of(number)).get(tree::inode_key(number)))
       text += fmt::format("inode {:x} has {} names and no record\n", number, count);
+  return text;
+}
+
+std::string World::strange_records() const {
+  std::string text;
+  for (const auto& records : records_)
+    for (const auto& [key, value] : records.map())
+      if (!tree_.is_record(key, value)) text += fmt::format("record {} = {} is none\n", hex(key), hex(value));
   return text;
 }
 

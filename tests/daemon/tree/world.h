@@ -89,6 +89,8 @@ class World {
 
   /// What does not hold, one line each; empty if all is well. To be asked when no transaction is under way.
   std::string broken() const;
+  /// Records that another node would not take for such, one line each.
+  std::string strange_records() const;
 
   std::int64_t now = 1000;  ///< Of the next operation; the test's to change.
 

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstring>
 #include <random>
 
 namespace chordfs {
@@ -172,6 +173,32 @@ TEST(FrameDecoder, TruncatedFrameIsNotHandedOut) {
     ASSERT_TRUE(frames);
     EXPECT_TRUE(frames->empty());
   }
+}
+
+TEST(FrameDecoder, SaysWhatItHoldsOfAFrameThatIsNotWhole) {
+  auto decoder = greeted();
+  EXPECT_FALSE(decoder.midway());
+  std::string bytes;
+  wire::Request request;
+  request.mutable_put_block();
+  ASSERT_TRUE(append_frame(bytes, 1, request, 100));
+  const auto header_bytes = bytes.size() - kFramePrefixBytes;
+  auto come = [&decoder](std::string_view more) {
+    std::memcpy(decoder.room()[0].data(), more.data(), more.size());
+    decoder.filled(more.size());
+    return decoder.next().value().has_value();
+  };
+  EXPECT_FALSE(come(bytes.substr(0, 3)));
+  EXPECT_TRUE(decoder.midway());
+  EXPECT_EQ(decoder.held_bytes(), 3U);
+  EXPECT_FALSE(come(bytes.substr(3)));
+  EXPECT_TRUE(decoder.midway()) << "the payload is still to come";
+  EXPECT_EQ(decoder.held_bytes(), header_bytes);
+  EXPECT_FALSE(come(std::string(60, 'x')));
+  EXPECT_EQ(decoder.held_bytes(), header_bytes + 60);
+  EXPECT_TRUE(come(std::string(40, 'x')));
+  EXPECT_FALSE(decoder.midway());
+  EXPECT_EQ(decoder.held_bytes(), 0U);
 }
 
 TEST(FrameDecoder, StrangerMaySendAHelloOnly) {
