@@ -40,6 +40,7 @@ kinds() {
 }
 
 cd "$work/desk"
+umask 022  # ls -l shows it.
 : >"$work/expected"
 : >"$work/printed"
 run() {
