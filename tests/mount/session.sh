@@ -14,6 +14,18 @@ mkdir "$work/desk" "$(at dht)"
 nodes=0
 : >"$work/log/mount-dht.log"  # The session's mount is in the background: it logs nowhere.
 
+# Every position of every node knows positions of all: until then, a lookup may end with a shorter list.
+all_know_all() {  # all_know_all NODES
+  local name names=(first second third)
+  for name in "${names[@]:0:$1}"; do
+    chordfs fingers "$(peer $name)" --json 2>/dev/null | python3 -c '
+import json, sys
+positions = json.load(sys.stdin)["positions"]
+known = [{p["node"] for p in [at["self"], *at["successors"]]} for at in positions]
+sys.exit(not known or min(map(len, known)) < int(sys.argv[1]))' "$1" 2>/dev/null || return 1
+  done
+}
+
 # A node's line: in the background, with a directory of its own, until the others know it.
 node() {
   local log=$work/log/node-$2.log
@@ -25,6 +37,7 @@ node() {
   running "$pid" || fail "a node of the session ended: $(cat "$log")"
   nodes=$((nodes + 1))
   wait_until "the ring has $nodes nodes" 60 ring_has first $nodes
+  wait_until "$nodes nodes know all" 120 all_know_all $nodes
 }
 
 local_terms() {  # The session's ports and its mount point, as those of this run.
@@ -40,6 +53,7 @@ kinds() {
 }
 
 cd "$work/desk"
+umask 022  # ls -l shows it.
 : >"$work/expected"
 : >"$work/printed"
 run() {

@@ -178,7 +178,7 @@ awaitable<Result<int>> get_it(FileSystem& files, Get get) {
   auto name = std::string(base_name(get.path));
   if (local::is_directory(get.file, error)) get.file = joined(get.file, name.empty() ? "root" : name);
   auto total = directory ? std::nullopt : std::optional(attr.size());
-  Tree tree{files, ProgressBar(files.client().runtime(), get.path, total), Pace(files.client().runtime(), get.limit)};
+  Tree tree{files, ProgressBar(files.client().runtime(), name, total), Pace(files.client().runtime(), get.limit)};
   if (directory) co_return co_await get_tree(tree, get.path, attr, get.file);
   CO_TRY_VOID(co_await get_file(tree, get.path, attr, get.file, get.resume));
   co_return kDone;

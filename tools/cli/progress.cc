@@ -22,7 +22,7 @@ double seconds(Duration duration) {
 
 Progress::Progress(std::string name, std::optional<std::uint64_t> total, Time now)
     : name_(std::move(name)), total_(total), samples_{{now, 0}} {
-  if (name_.size() > kNameWidthMax) name_ = "..." + name_.substr(name_.size() - kNameWidthMax + 3);
+  if (name_.size() > kNameWidthMax) name_.resize(kNameWidthMax);
 }
 
 void Progress::begin_at(std::uint64_t done, Time now) {
@@ -55,22 +55,31 @@ std::optional<Duration> Progress::left() const {
   return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(rest));
 }
 
-std::string Progress::bar() const {
-  auto share = *total_ == 0 ? 1.0 : std::min(1.0, static_cast<double>(done()) / static_cast<double>(*total_));
-  auto full = static_cast<std::size_t>(share * kBarWidth);
+std::string Progress::share(Bar bar) const {
+  if (!total_) return "";
+  auto part = *total_ == 0 ? 1.0 : std::min(1.0, static_cast<double>(done()) / static_cast<double>(*total_));
+  auto text = fmt::format(" of {}  {:3.0f}%", human(*total_), part * 100);
+  if (bar == Bar::hidden) return text;
+  auto full = static_cast<std::size_t>(part * kBarWidth);
   std::string marks(full, '=');
   if (full < kBarWidth) marks += '>';
-  marks.resize(kBarWidth, ' ');
-  return fmt::format("{:3.0f}% [{}]", share * 100, marks);
+  return text + fmt::format(" [{:<{}}]", marks, kBarWidth);
+}
+
+std::string Progress::figures(Bar bar) const {
+  auto text = "  " + human(done()) + share(bar);
+  if (auto speed = rate()) text += fmt::format("  {}/s", human(static_cast<std::uint64_t>(*speed)));
+  if (auto rest = left()) text += fmt::format("  {} left", human(*rest));
+  return text;
 }
 
 std::string Progress::line(std::size_t width) const {
-  auto text = fmt::format("{}  {}", name_, human(done()));
-  if (total_) text += fmt::format(" of {}  {}", human(*total_), bar());
-  if (auto speed = rate()) text += fmt::format("  {}/s", human(static_cast<std::uint64_t>(*speed)));
-  if (auto rest = left()) text += fmt::format("  {} left", human(*rest));
-  if (text.size() > width) text.resize(width);
-  return text;
+  // The figures are worth more than the bar, and the bar more than the whole name.
+  constexpr std::size_t kNameWidthMin = 8;
+  auto text = figures(Bar::shown);
+  if (std::min(name_.size(), kNameWidthMin) + text.size() > width) text = figures(Bar::hidden);
+  auto room = width - std::min(width, text.size());
+  return (name_.substr(0, room) + text).substr(0, width);
 }
 
 ProgressBar::ProgressBar(Runtime& runtime, std::string name, std::optional<std::uint64_t> total)

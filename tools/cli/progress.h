@@ -29,7 +29,8 @@ class Progress {
   /// Bytes per second; nothing before there is anything to tell it from.
   std::optional<double> rate() const;
   std::optional<Duration> left() const;
-  /// "report.pdf   12.0 MiB of 40.0 MiB  30% [======>             ]  8.1 MiB/s  0:04 left", cut to `width`.
+  /// "report.pdf  12.0 MiB of 40.0 MiB   30% [======>             ]  8.1 MiB/s  0:04 left". Where that is wider than
+  /// `width`, first the name is cut short, then the bar is left out.
   std::string line(std::size_t width) const;
 
  private:
@@ -37,7 +38,9 @@ class Progress {
     Time at;
     std::uint64_t done;
   };
-  std::string bar() const;
+  enum class Bar { shown, hidden };
+  std::string share(Bar bar) const;
+  std::string figures(Bar bar) const;
 
   std::string name_;
   std::optional<std::uint64_t> total_;

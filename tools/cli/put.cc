@@ -126,7 +126,7 @@ awaitable<Result<int>> put_it(FileSystem& files, Undo& undo, Put put) {
   undo.add(fmt::format("remove {} beside {}", temporary.name, put.path),
            [temporary](FileSystem& ring) { return remove_all(ring, temporary, temporary.name); });
   {
-    Tree tree{files, ProgressBar(files.client().runtime(), put.file, size_of(put.file)),
+    Tree tree{files, ProgressBar(files.client().runtime(), std::string(base_name(put.file)), size_of(put.file)),
               Pace(files.client().runtime(), put.limit)};
     auto done = directory ? co_await put_directory(tree, put.file, temporary, put.path)
                           : co_await put_file(tree, put.file, temporary, put.path);

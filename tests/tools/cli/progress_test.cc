@@ -78,6 +78,14 @@ TEST(Progress, ForecastOfYearsIsLeftOut) {
   EXPECT_THAT(progress.line(200), Not(HasSubstr("left")));
 }
 
+TEST(Progress, OnANarrowTerminalTheFiguresStay) {
+  Progress progress("report-of-november.pdf", 40 * kMiB, at(0s));
+  progress.reached(10 * kMiB, at(2s));
+  EXPECT_EQ(progress.line(90),
+            "report-of-novembe  10.0 MiB of 40.0 MiB   25% [=====>              ]  5.0 MiB/s  0:06 left");
+  EXPECT_EQ(progress.line(60), "report-of-  10.0 MiB of 40.0 MiB   25%  5.0 MiB/s  0:06 left");
+}
+
 TEST(Progress, LineFitsTheTerminal) {
   Progress progress(std::string(300, 'x'), kMiB, at(0s));
   EXPECT_THAT(progress.line(40), SizeIs(40));
