@@ -7,6 +7,7 @@
 #include <rocksdb/filter_policy.h>
 #include <rocksdb/listener.h>
 #include <rocksdb/table.h>
+#include <sys/statvfs.h>
 
 #include <algorithm>
 
@@ -212,6 +213,20 @@ Result<std::unique_ptr<RecordEngine>> RecordEngine::open(const std::filesystem::
   return std::unique_ptr<RecordEngine>(new RecordEngine(std::move(db), std::move(listener), std::move(mark)));
 }
 
+constexpr std::uint64_t kReserveMax = 256U << 20;
+
+/// RocksDB is not let to run into a full disk: after a write that failed half way it may end the whole process. What
+/// its tables and logs may need soon stays free, but of a small disk a quarter is enough.
+Result<void> RecordEngine::check_room(std::uint64_t bytes) const {
+  struct statvfs disk{};
+  if (::statvfs(db_->GetName().c_str(), &disk) != 0) return {};
+  const std::uint64_t free = disk.f_bavail * disk.f_frsize, total = disk.f_blocks * disk.f_frsize;
+  const auto reserve = std::min(kReserveMax, total / 4);
+  if (free >= reserve + bytes) return {};
+  return Error{Errc::disk_full, fmt::format("{} has {} bytes free, and {} are kept for the database itself",
+                                            db_->GetName(), free, reserve)};
+}
+
 Result<void> RecordEngine::write(std::span<const Batch* const> batches, Sync sync) {
   {
     std::lock_guard lock(mutex_);
@@ -220,6 +235,7 @@ Result<void> RecordEngine::write(std::span<const Batch* const> batches, Sync syn
   rocksdb::WriteBatch all;
   for (const auto* batch : batches) append(all, *batch);
   if (all.Count() == 0) return sync == Sync::yes ? sync_log() : Result<void>();
+  TRY_VOID(check_room(all.GetDataSize()));
   rocksdb::WriteOptions options;
   options.sync = sync == Sync::yes;
   // Others may write meanwhile: at least so many changes are before the end of this batch, whoever made them.

@@ -52,6 +52,7 @@ class RecordEngine {
   RecordEngine(std::shared_ptr<rocksdb::DB> db, std::shared_ptr<SealListener> listener, std::unique_ptr<SyncMark> mark);
 
   Result<void> sync_log();
+  Result<void> check_room(std::uint64_t bytes) const;
   Result<void> checked(const rocksdb::Status& status);
 
   std::shared_ptr<rocksdb::DB> db_;
