@@ -132,9 +132,11 @@ mount_ring() {
   timeout 60 stat -f "$(at "$name")" >/dev/null || fail "mount $name does not answer"
 }
 
+# Busy for as long as a program that was just killed has not let go of its files.
+unmounted() { fusermount3 -u "$(at "$1")" 2>>"$work/log/unmount"; }
 unmount_ring() {
   local pid=${mount_pid[$1]} code=0
-  fusermount3 -u "$(at "$1")" || fail "fusermount3 -u $1"
+  wait_until "fusermount3 -u $1" 60 unmounted "$1"
   wait_until "mount $1 ends" 60 gone "$pid"
   wait "$pid" 2>/dev/null || code=$?
   unset "mount_pid[$1]"
