@@ -1,0 +1,226 @@
+#pragma once
+// Raft: one replica of one arc: a pure state machine (Ongaro, "Consensus: bridging theory and practice", 2014). Events go
+// in (a tick, a message, a proposal, "that write is durable"); out come one write for the disk and messages. No clock, no
+// network, no disk, no randomness of its own. daemon/arc/README.md says what is ours: generations, durable
+// acknowledgements, who may campaign.
+//
+// Owner: Arcs (or a test). Thread: the Runtime's. After any event: take_write(), write it, in order, durably; when it
+// is, persisted(); and take_messages() and send those. Apply entries up to committed_here().
+// Errors: a message that makes no sense is dropped; one that contradicts what is committed here sets fault().
+// Limits: kAppendBytesMax in one message; kInFlightMax bytes sent to a member and not acknowledged.
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "daemon/arc/raft/log.h"
+#include "daemon/arc/raft/view.h"
+
+namespace chordfs {
+
+/// In ticks. A tick is kRaftTick of the runtime's clock.
+struct RaftOptions {
+  int election = 8;  ///< Silence of a leader before others think of an election; more by rank and by chance.
+  int rank_step = 2;
+  int heartbeat = 2;
+};
+
+class Raft {
+ public:
+  enum class Role : std::uint8_t { follower, pre_candidate, candidate, leader };
+
+  struct HardState {
+    std::uint64_t term = 0;
+    Uuid vote;
+  };
+  struct Start {
+    ArcNumber arc = 0;
+    Replica self;
+    HardState hard;
+    RaftLog log;
+    std::uint64_t applied = 0;  ///< Committed, as far as this node knows by itself.
+    bool passive = false;
+  };
+  /// What is to be durable, all of it together, after all earlier writes.
+  struct Write {
+    std::uint64_t id = 0;
+    std::optional<HardState> hard;
+    bool new_base = false;                  ///< A snapshot was installed: put base(), and that all up to it is applied.
+    std::optional<std::uint64_t> truncate;  ///< First erase the entries from this index on.
+    std::uint64_t first = 0;                ///< Index of entries.front().
+    std::vector<LogEntry> entries;
+  };
+  struct Outgoing {
+    Replica to;
+    wire::RaftMessage message;
+  };
+  /// What a leader knows of a member.
+  struct Progress {
+    std::uint64_t match = 0;  ///< Durable there, and equal.
+    std::uint64_t next = 1;
+    bool probing = true;   ///< Where its log leaves ours is not known: one message at a time.
+    bool waiting = false;  ///< Probing: the one message is under way.
+    bool snapshot = false;
+    std::uint64_t round = 0;
+    int silent = 0;  ///< Ticks since it was heard.
+    std::size_t in_flight = 0;
+    std::deque<std::pair<std::uint64_t, std::size_t>> sent;  ///< Last index and bytes of what is in flight.
+  };
+
+  Raft(Start start, std::function<std::uint64_t(std::uint64_t below)> random, RaftOptions options = {});
+
+  // ---- Events. ----
+
+  void tick();
+  void step(const Uuid& from, const wire::RaftMessage& message);
+  void persisted(std::uint64_t write);
+  /// Leader only, otherwise nothing: appends, returns the index. Also nothing while leadership is being handed over.
+  std::optional<std::uint64_t> propose(std::string operation);
+  /// Leader only. New members are those whose generation is {0, 0}: they get theirs here. False if the last view is
+  /// not committed yet (unless `next` takes back a joint one), or nothing of this term is.
+  bool propose_view(View next);
+  /// Hands leadership to a voter that has everything. False if it has not.
+  bool transfer(const Uuid& to);
+  /// A number that confirmed_round() will reach once a majority has said, after this call, that we lead.
+  std::uint64_t request_round();
+  /// The records were replaced by those of `index`; true if the log goes on from there (take_write has it).
+  bool install(std::uint64_t index, std::uint64_t term, View view, std::uint64_t view_index);
+  /// A passive replica does not campaign: its records are not whole.
+  void set_passive(bool passive) { passive_ = passive; }
+  /// Forgets log entries that are applied and durable.
+  void cut(std::uint64_t index) { log_.cut(index); }
+  /// Ask for an election at once: our leader's node is dead.
+  void leader_died(const Uuid& node);
+
+  // ---- Results. ----
+
+  std::optional<Write> take_write();
+  std::vector<Outgoing> take_messages();
+  bool wants_to_write() const;
+
+  ArcNumber arc() const { return arc_; }
+  const Replica& self() const { return self_; }
+  Role role() const { return role_; }
+  bool leads() const { return role_ == Role::leader; }
+  /// Leads, and something of its own term is committed: what it knows as committed is all that is.
+  bool ready() const { return leads() && commit_ >= first_of_term_; }
+  bool transferring() const { return transfer_.has_value(); }
+  std::uint64_t term() const { return hard_.term; }
+  const Uuid& vote() const { return hard_.vote; }
+  const std::optional<Replica>& leader() const { return leader_; }
+  const RaftLog& log() const { return log_; }
+  const View& view() const { return log_.view(); }
+  std::uint64_t view_index() const { return log_.view_index(); }
+  bool view_committed() const { return log_.view_index() <= commit_; }
+  const View& committed_view() const { return log_.view_at(commit_); }
+  std::uint64_t commit() const { return commit_; }
+  std::uint64_t durable() const { return durable_; }
+  /// Committed and durable here: may be applied.
+  std::uint64_t committed_here() const;
+  std::uint64_t confirmed_round() const;
+  const Progress* progress(const Replica& member) const;
+  bool live(const Replica& member) const;
+  bool passive() const { return passive_; }
+  bool gone() const { return gone_; }
+  /// The leader whose records this replica must fetch; cleared by being asked.
+  std::optional<Replica> take_wanted_snapshot();
+  bool heard_leader() const { return leader_.has_value() && silence_ < options_.election; }
+  int silence() const { return silence_; }
+  const std::optional<std::string>& fault() const { return fault_; }
+
+ private:
+  using Key = std::pair<Uuid, Generation>;
+  static Key key(const Replica& replica) { return {replica.node, replica.generation}; }
+
+  // raft.cc
+  void send(const Replica& to, wire::RaftMessage message);
+  void become_follower(std::uint64_t term, std::optional<Replica> leader);
+  void set_hard(std::uint64_t term, const Uuid& vote);
+  bool append(LogEntry entry);
+  void reset_timer();
+  // raft_election.cc
+  bool electable() const;
+  void campaign(bool pre, bool transfer);
+  void won();
+  void tick_follower();
+  bool up_to_date(const wire::RaftMessage& message) const;
+  void on_pre_vote(const Replica& from, const wire::RaftMessage& message);
+  void on_vote(const Replica& from, const wire::RaftMessage& message);
+  void on_vote_reply(const Replica& from, const wire::RaftMessage& message, bool pre);
+  void on_timeout_now(const wire::RaftMessage& message);
+  void count_votes();
+  // raft_follower.cc
+  void on_append(const Replica& from, const wire::RaftMessage& message);
+  void on_snapshot(const Replica& from, const wire::RaftMessage& message);
+  bool take_entries(const wire::RaftMessage& message);
+  void acknowledge(const Replica& to, std::uint64_t round);
+  void reject(const Replica& to, const wire::RaftMessage& message);
+  // raft_leader.cc
+  void tick_leader();
+  void on_append_reply(const Replica& from, const wire::RaftMessage& message);
+  void broadcast(bool heartbeat);
+  void send_append(const Replica& to, Progress& progress, bool heartbeat);
+  void advance_commit();
+  bool may_contact(const Replica& member) const;
+  Progress& progress_of(const Replica& member);
+  void tell_gone(const Replica& to);
+  void step_down_if_removed();
+
+  const ArcNumber arc_;
+  const Replica self_;
+  const std::function<std::uint64_t(std::uint64_t)> random_;
+  const RaftOptions options_;
+
+  Role role_ = Role::follower;
+  HardState hard_;
+  RaftLog log_;
+  std::uint64_t commit_ = 0;
+  std::uint64_t durable_ = 0;  ///< The log is on disk up to here.
+  std::uint64_t agreed_ = 0;   ///< Equal to the log of leader_ up to here.
+  std::uint64_t acknowledged_ = 0;
+  std::optional<Replica> leader_;
+  std::optional<Replica> wanted_snapshot_;
+  bool passive_ = false;
+  bool gone_ = false;
+  std::optional<std::string> fault_;
+
+  // Timers, in ticks.
+  int silence_ = 0;
+  int timeout_ = 0;
+  int since_heartbeat_ = 0;
+  int since_check_ = 0;
+  int since_knock_ = 0;
+  int since_campaign_ = 0;
+
+  std::set<Key> votes_;
+  // As leader.
+  std::map<Key, Progress> progress_;
+  std::uint64_t first_of_term_ = 0;
+  std::uint64_t rounds_wanted_ = 0, rounds_started_ = 0;
+  std::optional<Uuid> transfer_;
+  int transfer_ticks_ = 0;
+
+  // Between memory and disk.
+  struct InFlight {
+    std::uint64_t id, epoch, last;
+    bool hard;
+  };
+  bool hard_dirty_ = false;
+  bool base_dirty_ = false;
+  std::optional<std::uint64_t> truncate_;
+  std::uint64_t written_ = 0;  ///< Handed out to be written up to this index.
+  std::uint64_t writes_ = 0, persisted_ = 0, hard_write_ = 0;
+  std::uint64_t epoch_ = 0;  ///< Raised whenever the log's end is taken back: older completions say nothing (ABA).
+  std::deque<InFlight> writing_;
+  std::vector<Outgoing> outgoing_;
+  std::deque<std::pair<std::uint64_t, Outgoing>> held_;  ///< Until that write is durable.
+};
+
+std::string_view name_of(Raft::Role role);
+
+}  // namespace chordfs

@@ -1,0 +1,66 @@
+#pragma once
+// View: who replicates an arc (Raft's configuration), and the majorities in it. Pure values; any thread.
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "proto/id/id.h"
+#include "proto/rpc/transport.h"
+#include "proto/wire/arc.pb.h"
+
+namespace chordfs {
+
+/// (term, index) of the log entry that made a replica a member. Never reused: a node that is removed and added again is
+/// another replica, which knows nothing.
+struct Generation {
+  std::uint64_t term = 0, index = 0;
+  friend auto operator<=>(const Generation&, const Generation&) = default;
+};
+
+struct Replica {
+  Uuid node;
+  Endpoint at;  ///< When it was added; a node may have moved since.
+  Generation generation;
+  /// The address is no part of what it is.
+  friend bool operator==(const Replica& a, const Replica& b) {
+    return a.node == b.node && a.generation == b.generation;
+  }
+};
+using Replicas = std::vector<Replica>;
+
+const Replica* find_replica(const Replicas& replicas, const Uuid& node);
+
+/// A node stands in a view at most once as voter, once as old voter (then the same replica), or once as learner.
+struct View {
+  Replicas voters, old_voters, learners;
+
+  bool joint() const { return !old_voters.empty(); }
+  const Replica* find(const Uuid& node) const;
+  bool has(const Replica& replica) const;
+  /// In either set of voters.
+  bool votes(const Replica& replica) const;
+  /// Everybody once: voters, old voters, learners.
+  Replicas everybody() const;
+  /// Everybody once who votes.
+  Replicas all_voters() const;
+  std::string text() const;
+  friend bool operator==(const View&, const View&) = default;
+};
+
+/// Whether those for whom `yes` holds are a majority of the voters and, in a joint view, of the old voters too.
+bool majority(const View& view, const std::function<bool(const Replica&)>& yes);
+/// The highest value that a majority (of both sets) has reached.
+std::uint64_t reached_by_majority(const View& view, const std::function<std::uint64_t(const Replica&)>& value);
+
+wire::Replica to_wire(const Replica& replica);
+wire::View to_wire(const View& view);
+/// Nothing if it is malformed: an identity of the wrong size, a node twice, no voter, an even number of voters where
+/// that cannot be, more than kMembersMax.
+std::optional<View> view_from(const wire::View& view);
+std::optional<View> view_from(const std::string& bytes);
+
+inline constexpr int kMembersMax = 32;
+
+}  // namespace chordfs
