@@ -45,8 +45,12 @@ std::string_view name_of(Defect defect);
 namespace detail {
 inline Defect planted_defect = Defect::none;
 }
-inline bool planted(Defect defect) { return detail::planted_defect == defect; }
+inline bool planted(Defect defect) {
+  return detail::planted_defect == defect;
+}
 /// For the simulator only.
-inline void plant(Defect defect) { detail::planted_defect = defect; }
+inline void plant(Defect defect) {
+  detail::planted_defect = defect;
+}
 
 }  // namespace chordfs

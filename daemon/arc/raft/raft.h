@@ -1,7 +1,7 @@
 #pragma once
-// Raft: one replica of one arc: a pure state machine (Ongaro, "Consensus: bridging theory and practice", 2014). Events go
-// in (a tick, a message, a proposal, "that write is durable"); out come one write for the disk and messages. No clock, no
-// network, no disk, no randomness of its own. daemon/arc/README.md says what is ours: generations, durable
+// Raft: one replica of one arc: a pure state machine (Ongaro, "Consensus: bridging theory and practice", 2014). Events
+// go in (a tick, a message, a proposal, "that write is durable"); out come one write for the disk and messages. No
+// clock, no network, no disk, no randomness of its own. daemon/arc/README.md says what is ours: generations, durable
 // acknowledgements, who may campaign.
 //
 // Owner: Arcs (or a test). Thread: the Runtime's. After any event: take_write(), write it, in order, durably; when it
@@ -195,7 +195,6 @@ class Raft {
   int since_heartbeat_ = 0;
   int since_check_ = 0;
   int since_knock_ = 0;
-  int since_campaign_ = 0;
 
   std::set<Key> votes_;
   // As leader.

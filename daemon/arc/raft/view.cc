@@ -45,7 +45,8 @@ std::string View::text() const {
   auto list = [](const Replicas& replicas) {
     std::string text;
     for (const auto& one : replicas)
-      text += fmt::format("{}{}@{}.{}", text.empty() ? "" : " ", one.at.port, one.generation.term, one.generation.index);
+      text +=
+          fmt::format("{}{}@{}.{}", text.empty() ? "" : " ", one.at.port, one.generation.term, one.generation.index);
     return text;
   };
   auto text = "[" + list(voters) + "]";

@@ -1,0 +1,120 @@
+// Raft: who may lead, and how one is chosen.
+#include <algorithm>
+
+#include "daemon/arc/raft/defects.h"
+#include "daemon/arc/raft/raft.h"
+
+namespace chordfs {
+
+/// A voter; or one that only an uncommitted view excludes: it may be the only one that has all (finding 7).
+bool Raft::electable() const {
+  if (passive_ || gone_ || fault_) return false;
+  if (view().votes(self_)) return true;
+  if (planted(Defect::removed_may_not_campaign)) return false;
+  return !view_committed() && log_.view_before() != nullptr && log_.view_before()->votes(self_);
+}
+
+void Raft::leader_died(const Uuid& node) {
+  if (!leads() && leader_ && leader_->node == node && electable()) silence_ = std::max(silence_, timeout_ - 1);
+}
+
+void Raft::tick_follower() {
+  ++silence_;
+  if (silence_ >= options_.election && leader_) leader_.reset();
+  if (electable()) {
+    const auto& voters = view().voters;
+    const bool alone = voters.size() == 1 && !view().joint() && voters.front() == self_;
+    if (alone && role_ != Role::candidate) return campaign(false, false);
+    if (silence_ >= timeout_) return campaign(true, false);
+  } else if (silence_ >= 2 * options_.election && ++since_knock_ >= options_.election) {
+    since_knock_ = 0;
+    wire::RaftMessage knock;
+    knock.set_kind(wire::RaftMessage::KNOCK);
+    for (const auto& member : view().everybody())
+      if (member.node != self_.node) send(member, knock);
+  }
+}
+
+void Raft::campaign(bool pre, bool transfer) {
+  reset_timer();
+  leader_.reset();
+  votes_.clear();
+  role_ = pre ? Role::pre_candidate : Role::candidate;
+  if (!pre) set_hard(hard_.term + 1, self_.node);
+  wire::RaftMessage ask;
+  ask.set_kind(pre ? wire::RaftMessage::PRE_VOTE : wire::RaftMessage::VOTE);
+  ask.set_term(pre ? hard_.term + 1 : hard_.term);
+  ask.set_log_index(log_.last());
+  ask.set_log_term(log_.last_term());
+  ask.set_transfer(transfer);
+  for (const auto& voter : view().all_voters())
+    if (voter.node != self_.node) send(voter, ask);
+  count_votes();
+}
+
+bool Raft::up_to_date(const wire::RaftMessage& message) const {
+  return std::pair(message.log_term(), message.log_index()) >= std::pair(log_.last_term(), log_.last());
+}
+
+void Raft::on_pre_vote(const Replica& from, const wire::RaftMessage& message) {
+  wire::RaftMessage reply;
+  reply.set_kind(wire::RaftMessage::PRE_VOTE_REPLY);
+  const bool grant =
+      message.term() > hard_.term && up_to_date(message) && !leads() && (!heard_leader() || message.transfer());
+  reply.set_reject(!grant);
+  // A refusal teaches our term: else two that each lack what the other has could ask for ever (finding 4).
+  reply.set_term(grant ? message.term() : hard_.term);
+  send(from, std::move(reply));
+}
+
+void Raft::on_vote(const Replica& from, const wire::RaftMessage& message) {
+  wire::RaftMessage reply;
+  reply.set_kind(wire::RaftMessage::VOTE_REPLY);
+  const bool grant = !leads() && !leader_ && (hard_.vote.empty() || hard_.vote == from.node) && up_to_date(message);
+  if (grant) {
+    if (hard_.vote.empty()) set_hard(hard_.term, from.node);
+    role_ = Role::follower;
+    reset_timer();
+  }
+  reply.set_reject(!grant);
+  send(from, std::move(reply));
+}
+
+void Raft::on_vote_reply(const Replica& from, const wire::RaftMessage& message, bool pre) {
+  if (role_ != (pre ? Role::pre_candidate : Role::candidate)) return;
+  if (message.reject() || message.term() != hard_.term + (pre ? 1 : 0)) return;
+  votes_.insert(key(from));
+  count_votes();
+}
+
+void Raft::count_votes() {
+  // Our own vote counts once it is on disk; a pre-vote promises nothing.
+  const bool own = role_ == Role::pre_candidate || (!hard_dirty_ && hard_write_ <= persisted_) ||
+                   planted(Defect::vote_not_persisted);
+  auto voted = [&](const Replica& voter) { return voter == self_ ? own : votes_.contains(key(voter)); };
+  if (!majority(view(), voted)) return;
+  if (role_ == Role::pre_candidate)
+    campaign(false, false);
+  else if (role_ == Role::candidate)
+    won();
+}
+
+void Raft::won() {
+  role_ = Role::leader;
+  leader_ = self_;
+  votes_.clear();
+  progress_.clear();
+  transfer_.reset();
+  since_heartbeat_ = options_.heartbeat;
+  since_check_ = 0;
+  rounds_wanted_ = rounds_started_ = 0;
+  append({.term = hard_.term, .kind = EntryKind::nothing});
+  first_of_term_ = log_.last();
+}
+
+void Raft::on_timeout_now(const wire::RaftMessage& message) {
+  if (message.term() != hard_.term || leads() || !electable()) return;
+  campaign(false, true);
+}
+
+}  // namespace chordfs

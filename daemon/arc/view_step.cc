@@ -1,0 +1,186 @@
+#include "daemon/arc/view_step.h"
+
+#include <algorithm>
+
+#include "daemon/arc/raft/defects.h"
+
+namespace chordfs {
+
+namespace {
+
+bool has_node(const Replicas& set, const Uuid& node) {
+  return find_replica(set, node) != nullptr;
+}
+
+class Planner {
+ public:
+  explicit Planner(const Standing& standing) : s_(standing), voters_(standing.view.voters) { choose_targets(); }
+
+  ViewStep step() const {
+    if (s_.view.joint()) return s_.committed ? leave_joint() : (s_.overdue ? take_back() : ViewStep{});
+    if (!s_.committed) return {};
+    if (auto view = add_learners()) return {.propose = std::move(view)};
+    auto ins = newcomers();
+    auto outs = leavers();
+    if (!ins.empty()) {
+      if (targets_.size() >= voters_.size() + 2) return grow(ins);
+      if (!outs.empty()) return replace(ins, outs);
+    }
+    if (targets_.size() < voters_.size() && outs.size() >= 2) return shrink(outs);
+    if (auto view = drop_learners()) return {.propose = std::move(view)};
+    return hand_over();
+  }
+
+ private:
+  /// Who is to vote: an odd number, and no fewer than vote now unless some of those leave.
+  void choose_targets() {
+    const auto leaving = std::ranges::count_if(voters_, [&](const Replica& v) { return s_.leaving(v.node); });
+    auto stay = odd_floor(voters_.size() - static_cast<std::size_t>(leaving));
+    if (planted(Defect::quorum_shrunk_on_suspicion)) {
+      const auto live = static_cast<std::size_t>(std::ranges::count_if(voters_, s_.live));
+      stay = std::min(stay, odd_floor(live));
+    }
+    const auto count = std::max(odd_floor(s_.desired.size()), stay);
+    for (const auto& one : s_.desired)
+      if (targets_.size() < count) targets_.push_back(one);
+    for (const auto& voter : voters_)
+      if (targets_.size() < count && !has_node(targets_, voter.node) && !s_.leaving(voter.node))
+        targets_.push_back(voter);
+  }
+
+  bool wanted(const Uuid& node) const { return has_node(targets_, node) || has_node(s_.desired, node); }
+
+  /// In the order of preference; who is not wanted last.
+  Replicas sorted(Replicas set) const {
+    auto rank = [&](const Replica& one) {
+      auto at = std::ranges::find(s_.desired, one.node, &Replica::node);
+      return at - s_.desired.begin();
+    };
+    std::ranges::stable_sort(set, {}, rank);
+    return set;
+  }
+
+  ViewStep enter_joint(Replicas voters) const {
+    View next{.voters = sorted(std::move(voters)), .old_voters = voters_, .learners = s_.view.learners};
+    std::erase_if(next.learners, [&](const Replica& one) { return has_node(next.voters, one.node); });
+    if (planted(Defect::no_joint_consensus)) next.old_voters.clear();
+    return {.propose = std::move(next)};
+  }
+
+  ViewStep leave_joint() const {
+    View next{.voters = s_.view.voters, .old_voters = {}, .learners = s_.view.learners};
+    // Who votes no longer but is to keep a copy (two nodes: one votes) learns from now on.
+    for (const auto& old : s_.view.old_voters)
+      if (!has_node(next.voters, old.node) && has_node(s_.desired, old.node)) next.learners.push_back(old);
+    return {.propose = std::move(next)};
+  }
+
+  /// Safe: the joint view and the old one both need a majority of the old voters.
+  ViewStep take_back() const {
+    View next{.voters = s_.view.old_voters, .old_voters = {}, .learners = s_.view.learners};
+    for (const auto& one : s_.view.voters)
+      if (!has_node(next.voters, one.node)) next.learners.push_back(one);
+    return {.propose = std::move(next)};
+  }
+
+  std::optional<View> add_learners() const {
+    auto next = s_.view;
+    for (const auto* set : {&targets_, &s_.desired})
+      for (const auto& one : *set)
+        if (next.find(one.node) == nullptr) next.learners.push_back({.node = one.node, .at = one.at, .generation = {}});
+    if (next.learners.size() == s_.view.learners.size()) return std::nullopt;
+    return next;
+  }
+
+  std::optional<View> drop_learners() const {
+    auto next = s_.view;
+    std::erase_if(next.learners, [&](const Replica& one) { return !wanted(one.node); });
+    if (next.learners.size() == s_.view.learners.size()) return std::nullopt;
+    return next;
+  }
+
+  Replicas newcomers() const {
+    Replicas ins;
+    for (const auto& target : targets_)
+      if (const auto* learner = find_replica(s_.view.learners, target.node)) ins.push_back(*learner);
+    return ins;
+  }
+
+  /// Dead ones first, this node last.
+  Replicas leavers() const {
+    Replicas outs;
+    for (const auto& voter : voters_)
+      if (!has_node(targets_, voter.node)) outs.push_back(voter);
+    std::ranges::stable_sort(outs, {}, [&](const Replica& one) { return one == s_.self ? 2 : (s_.dead(one) ? 0 : 1); });
+    return outs;
+  }
+
+  bool complete(const Replica& one) const { return s_.complete(one) || planted(Defect::learner_promoted_early); }
+
+  bool majority_live(const Replicas& set) const {
+    return static_cast<std::size_t>(std::ranges::count_if(set, s_.live)) > set.size() / 2;
+  }
+
+  ViewStep make_whole(const Replicas& ins) const {
+    for (const auto& one : ins)
+      if (s_.live(one) && !s_.complete(one)) return {.make_whole = one};
+    return {};
+  }
+
+  ViewStep grow(const Replicas& ins) const {
+    auto next = voters_;
+    for (const auto& one : ins)
+      if (next.size() < voters_.size() + 2 && s_.live(one) && complete(one)) next.push_back(one);
+    if (next.size() < voters_.size() + 2) return make_whole(ins);
+    return enter_joint(std::move(next));
+  }
+
+  ViewStep replace(const Replicas& ins, const Replicas& outs) const {
+    auto in = std::ranges::find_if(ins, [&](const Replica& one) { return s_.live(one) && complete(one); });
+    if (in == ins.end()) return make_whole(ins);
+    const auto& out = outs.front();
+    // One that still leads hands over first, if somebody who stays can go on at once.
+    if (out == s_.self)
+      for (const auto& voter : voters_)
+        if (voter != out && has_node(targets_, voter.node) && s_.live(voter)) return {.hand_over_to = voter.node};
+    auto next = voters_;
+    std::erase(next, out);
+    next.push_back(*in);
+    // A voter is not let go while the new set could not stand without it.
+    if (!majority_live(next)) return {};
+    return enter_joint(std::move(next));
+  }
+
+  ViewStep shrink(const Replicas& outs) const {
+    auto next = voters_;
+    std::erase(next, outs[0]);
+    std::erase(next, outs[1]);
+    if (outs[0] == s_.self || outs[1] == s_.self)
+      for (const auto& voter : next)
+        if (has_node(targets_, voter.node) && s_.live(voter)) return {.hand_over_to = voter.node};
+    if (!majority_live(next)) return {};
+    return enter_joint(std::move(next));
+  }
+
+  ViewStep hand_over() const {
+    for (const auto& one : s_.desired) {
+      if (one.node == s_.self.node) return {};
+      const auto* voter = find_replica(voters_, one.node);
+      if (voter != nullptr && s_.live(*voter)) return {.hand_over_to = voter->node};
+    }
+    // Not wanted here at all, and nobody of those wanted lives.
+    return {};
+  }
+
+  const Standing& s_;
+  const Replicas& voters_;
+  Replicas targets_;
+};
+
+}  // namespace
+
+ViewStep next_step(const Standing& standing) {
+  return Planner(standing).step();
+}
+
+}  // namespace chordfs
