@@ -1,6 +1,7 @@
 #include "daemon/arc/view_step.h"
 
 #include <algorithm>
+#include <map>
 
 #include "daemon/arc/raft/defects.h"
 
@@ -10,6 +11,15 @@ namespace {
 
 bool has_node(const Replicas& set, const Uuid& node) {
   return find_replica(set, node) != nullptr;
+}
+
+/// By rank; those of equal rank stay as they are.
+Replicas ranked(const Replicas& set, const std::function<std::ptrdiff_t(const Replica&)>& rank) {
+  std::multimap<std::ptrdiff_t, Replica> by_rank;
+  for (const auto& one : set) by_rank.emplace(rank(one), one);
+  Replicas sorted;
+  for (auto& [place, one] : by_rank) sorted.push_back(std::move(one));
+  return sorted;
 }
 
 class Planner {
@@ -51,17 +61,14 @@ class Planner {
   bool wanted(const Uuid& node) const { return has_node(targets_, node) || has_node(s_.desired, node); }
 
   /// In the order of preference; who is not wanted last.
-  Replicas sorted(Replicas set) const {
-    auto rank = [&](const Replica& one) {
-      auto at = std::ranges::find(s_.desired, one.node, &Replica::node);
-      return at - s_.desired.begin();
-    };
-    std::ranges::stable_sort(set, {}, rank);
-    return set;
+  Replicas sorted(const Replicas& set) const {
+    return ranked(set, [&](const Replica& one) {
+      return std::ranges::find(s_.desired, one.node, &Replica::node) - s_.desired.begin();
+    });
   }
 
-  ViewStep enter_joint(Replicas voters) const {
-    View next{.voters = sorted(std::move(voters)), .old_voters = voters_, .learners = s_.view.learners};
+  ViewStep enter_joint(const Replicas& voters) const {
+    View next{.voters = sorted(voters), .old_voters = voters_, .learners = s_.view.learners};
     std::erase_if(next.learners, [&](const Replica& one) { return has_node(next.voters, one.node); });
     if (planted(Defect::no_joint_consensus)) next.old_voters.clear();
     return {.propose = std::move(next)};
@@ -111,8 +118,7 @@ class Planner {
     Replicas outs;
     for (const auto& voter : voters_)
       if (!has_node(targets_, voter.node)) outs.push_back(voter);
-    std::ranges::stable_sort(outs, {}, [&](const Replica& one) { return one == s_.self ? 2 : (s_.dead(one) ? 0 : 1); });
-    return outs;
+    return ranked(outs, [&](const Replica& one) { return one == s_.self ? 2 : (s_.dead(one) ? 0 : 1); });
   }
 
   bool complete(const Replica& one) const { return s_.complete(one) || planted(Defect::learner_promoted_early); }
@@ -132,7 +138,7 @@ class Planner {
     for (const auto& one : ins)
       if (next.size() < voters_.size() + 2 && s_.live(one) && complete(one)) next.push_back(one);
     if (next.size() < voters_.size() + 2) return make_whole(ins);
-    return enter_joint(std::move(next));
+    return enter_joint(next);
   }
 
   ViewStep replace(const Replicas& ins, const Replicas& outs) const {
@@ -148,7 +154,7 @@ class Planner {
     next.push_back(*in);
     // A voter is not let go while the new set could not stand without it.
     if (!majority_live(next)) return {};
-    return enter_joint(std::move(next));
+    return enter_joint(next);
   }
 
   ViewStep shrink(const Replicas& outs) const {
@@ -159,7 +165,7 @@ class Planner {
       for (const auto& voter : next)
         if (has_node(targets_, voter.node) && s_.live(voter)) return {.hand_over_to = voter.node};
     if (!majority_live(next)) return {};
-    return enter_joint(std::move(next));
+    return enter_joint(next);
   }
 
   ViewStep hand_over() const {
