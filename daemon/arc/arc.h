@@ -1,11 +1,15 @@
 #pragma once
-// Arc: what this node knows of one arc it has a part in. Plain data that Arcs, Committer and Mover share.
+// Arc: what this node knows of one arc it has a part in. Plain data that Arcs and its workers share.
 // Owner: Arcs, by shared_ptr, because coroutines keep it across waits. Thread: the Runtime's.
 
+#include <map>
 #include <memory>
 #include <optional>
+#include <set>
+#include <string>
+#include <utility>
 
-#include "daemon/arc/arc.pb.h"
+#include "daemon/arc/raft/raft.h"
 #include "proto/base/result.h"
 #include "proto/base/task.h"
 #include "proto/id/id.h"
@@ -15,31 +19,46 @@ namespace chordfs {
 struct Arc {
   explicit Arc(ArcNumber n) : number(n) {}
 
-  ArcNumber number;
-  disk::ArcStatus status;
-  std::uint64_t last = 0;     ///< Index of the last entry that is durable in the log.
+  /// A proposal that waits for its answer.
+  struct Waiter {
+    std::uint64_t term = 0;
+    OneShot<Result<std::string>> done;
+  };
+
+  const ArcNumber number;
+  /// This node's replica. None: it has been removed from the arc, or never was in it.
+  std::shared_ptr<Raft> raft;
+  Generation highest;         ///< Of all replicas of the arc that ever stood on this node.
   std::uint64_t applied = 0;  ///< Index of the last entry whose effect can be read.
+
+  // Leading.
+  std::uint64_t led_term = 0;  ///< The term in which led() was last said.
   Time led_since{};
+  std::map<std::uint64_t, Waiter> waiting;         ///< By index.
+  std::set<std::pair<Uuid, Generation>> complete;  ///< Learners that have all blocks.
+  std::map<Uuid, std::uint64_t> bytes_left;        ///< Of blocks, as members last said.
+  std::uint64_t completing = 0;                    ///< Learners being asked to get them.
+  std::uint64_t confirmed = 0;                     ///< The round that was last made known.
+  std::optional<Time> view_since;                  ///< When the view was seen uncommitted first.
+  std::uint64_t view_seen = 0;
 
-  /// While frozen nothing new is begun: callers wait for `changed` and look again.
-  bool frozen = false;
-  /// Proposals and block writes begun and not ended.
-  std::size_t under_way = 0;
-  /// A node that is being filled: blocks written or dropped here are passed on to it.
-  std::optional<wire::Peer> moving_to;
-  bool pass_on_failed = false;
-  /// The log must not be cut after this index while a move still needs what follows.
-  std::optional<std::uint64_t> keep_log_from;
-  std::uint64_t log_cut = 0;  ///< Entries up to here are erased.
-  /// One message of a move is being worked in; others are told to come back.
-  bool receiving = false;
-  Time touched{};  ///< LEARNING: when the holder was last heard.
-  /// Some record failed its checksum: serves no more, says which.
+  // One thing at a time for the records.
+  bool applying = false;   ///< An update of the disk is under way.
+  bool replacing = false;  ///< The replica is being made or removed; messages are dropped meanwhile.
+  bool fetching = false;   ///< Its records are being fetched.
+  bool retiring = false;   ///< What blocks are left here are being handed back.
+  bool queued = false;     ///< Waits for the next flush.
+  /// The log must not be cut after this index until then: somebody fetches the records.
+  std::uint64_t keep_log_from = 0;
+  Time keep_log_until{};
+  Time asked_if_member{};
+
+  /// Some record failed its checksum, or the log contradicts itself: serves no more, says which.
   std::optional<Error> broken;
-
   Signal changed;
 
-  bool leads() const { return status.state() == disk::ArcStatus::LEADING; }
+  bool leads() const { return raft && raft->leads(); }
+  bool ready() const { return raft && raft->ready() && applied >= raft->commit(); }
 };
 
 using ArcPtr = std::shared_ptr<Arc>;

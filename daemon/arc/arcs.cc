@@ -1,122 +1,197 @@
 #include "daemon/arc/arcs.h"
 
+#include <spdlog/spdlog.h>
+
+#include "daemon/arc/arc.pb.h"
 #include "daemon/arc/arc_records.h"
 #include "daemon/arc/keys.h"
+#include "daemon/arc/raft/defects.h"
+#include "daemon/arc/view_changer.h"
 #include "daemon/store/log_record.h"
-#include "proto/base/check.h"
 
 namespace chordfs {
 
 namespace {
-constexpr Duration kPassOnTimeout = 2s;
+/// A leader that is not ready yet becomes so within a round trip, or never. Shorter than a client's patience with a
+/// node.
+constexpr Duration kReadyPatience = 600ms;
 
-struct FoundArc {
-  ArcNumber number = 0;
-  std::string status;
-  std::uint64_t applied = 0;
-};
+wire::Peer peer_of(const Replica& replica, const Endpoint& at) {
+  wire::Peer peer;
+  peer.set_node(replica.node.bytes());
+  peer.set_host(at.host);
+  peer.set_port(at.port);
+  return peer;
+}
 
-std::vector<FoundArc> scan_statuses(const RecordView& view) {
-  std::vector<FoundArc> found;
-  view.scan("m", "n", [&](std::string_view key, std::string_view value) {
-    if (key.size() == keys::kPrefixBytes) found.push_back({read_u32(key.substr(1)), std::string(value), 0});
-    return true;
-  });
-  for (auto& arc : found)
-    if (auto applied = view.get(keys::applied(arc.number)); applied && applied->size() == 8)
-      arc.applied = read_u64(*applied);
-  return found;
+template <class M>
+bool parse_sealed(const std::string& key, const std::string& stored, M& message) {
+  auto text = open_record(key, stored);
+  return text && message.ParseFromArray(text->data(), static_cast<int>(text->size()));
 }
 }  // namespace
 
-/// Counts one piece of work that a move must wait for.
-class Arcs::UnderWay {
- public:
-  explicit UnderWay(ArcPtr arc) : arc_(std::move(arc)) { ++arc_->under_way; }
-  UnderWay(UnderWay&&) = default;
-  ~UnderWay() {
-    if (arc_ && --arc_->under_way == 0 && arc_->frozen) arc_->changed.notify_all();
-  }
-  const ArcPtr& operator*() const { return arc_; }
-  Arc* operator->() const { return arc_.get(); }
-
- private:
-  ArcPtr arc_;
-};
-
-Arcs::Arcs(Runtime& runtime, Disk& disk, BlockStore& blocks, std::shared_ptr<const StateMachine> machine, Hooks hooks)
+Arcs::Arcs(Runtime& runtime, Disk& disk, BlockStore& blocks, std::shared_ptr<const StateMachine> machine,
+           Options options, Hooks hooks)
     : runtime_(runtime),
       disk_(disk),
       blocks_(blocks),
       machine_(std::move(machine)),
+      options_(std::move(options)),
       hooks_(std::move(hooks)),
-      committer_(runtime, disk, machine_, hooks_.fatal) {}
+      messenger_(options_.self, hooks_.post),
+      writer_(runtime, disk, {.written = [this](const ArcPtr& arc) { touch(arc); }, .fatal = hooks_.fatal}),
+      applier_(runtime, disk, machine_, {.applied = [this](const ArcPtr& arc) { touch(arc); }, .fatal = hooks_.fatal}),
+      snapshots_(runtime, disk, machine_,
+                 {.call = hooks_.call,
+                  .find = [this](ArcNumber arc) { return find(arc); },
+                  .address = [this](const Replica& replica) { return messenger_.address_of(replica); },
+                  .touch = [this](const ArcPtr& arc) { touch(arc); },
+                  .fatal = hooks_.fatal}),
+      copies_(runtime, blocks, {.call = hooks_.call, .members = [this](ArcNumber arc) { return members_of(arc); }}),
+      tasks_(runtime) {
+  Uuid::parse(options_.self.node(), self_);
+  changer_ = std::make_unique<ViewChanger>(*this);
+}
+
+Arcs::~Arcs() = default;
 
 awaitable<Result<void>> Arcs::create(ArcMap map) {
-  disk::ArcStatus leading;
-  leading.set_state(disk::ArcStatus::LEADING);
-  auto status = leading.SerializeAsString();
-  CO_TRY_VOID(co_await disk_.update([machine = machine_, map, status](const RecordView& view) {
+  // A snapshot with an index of its own, so that nobody can take an empty replica for the beginning (finding 5).
+  constexpr std::uint64_t kFirst = 1;
+  Replica self{.node = self_, .at = endpoint_of(options_.self), .generation = {kFirst, kFirst}};
+  RaftLog log(kFirst, kFirst, View{.voters = {self}}, kFirst);
+  disk::HardState hard;
+  hard.set_term(kFirst);
+  disk::ArcReplica replica;
+  replica.set_term(kFirst);
+  replica.set_index(kFirst);
+  CO_TRY_VOID(co_await disk_.update([machine = machine_, map, log, hard, replica](const RecordView& view) {
     Overlay overlay(view);
     for (ArcNumber arc = 0; arc < map.count(); ++arc) {
       ArcRecords records(arc, overlay);
       machine->create(arc, records);
-      overlay.put(keys::status(arc), seal_record(keys::status(arc), status));
     }
-    return overlay.take();
+    auto batch = overlay.take();
+    for (ArcNumber arc = 0; arc < map.count(); ++arc) {
+      batch.put(keys::replica(arc), seal_record(keys::replica(arc), replica.SerializeAsString()));
+      batch.put(keys::hard_state(arc), seal_record(keys::hard_state(arc), hard.SerializeAsString()));
+      put_base(batch, arc, log, false);
+      put_applied(batch, arc, log.base());
+    }
+    return batch;
   }));
   CO_TRY_VOID(co_await disk_.commit({}, Sync::yes));
-  co_return co_await recover();
+  co_return co_await recover(map);
 }
 
-awaitable<Result<void>> Arcs::recover() {
-  auto found = std::make_shared<std::vector<FoundArc>>();
-  CO_TRY_VOID(co_await disk_.read([found](const RecordView& view) { *found = scan_statuses(view); }));
-  for (const auto& one : *found) {
-    auto status = open_record(keys::status(one.number), one.status);
-    auto arc = add(one.number);
-    if (!status || !arc->status.ParseFromArray(status->data(), static_cast<int>(status->size())))
-      co_return Error{Errc::corrupt, fmt::format("the status of arc {} failed its checksum", one.number)};
-    arc->applied = arc->last = one.applied;
-    CO_TRY_VOID(co_await recover_log(arc));
-    if (!arc->leads()) continue;
-    arc->led_since = runtime_.now();
-    hooks_.led(arc->number);
+awaitable<Result<void>> Arcs::recover(ArcMap map) {
+  map_ = map;
+  auto found = std::make_shared<std::vector<ArcNumber>>();
+  CO_TRY_VOID(co_await disk_.read([found](const RecordView& view) {
+    view.scan("m", "n", [&](std::string_view key, std::string_view) {
+      if (key.size() == keys::kPrefixBytes) found->push_back(read_u32(key.substr(1)));
+      return true;
+    });
+  }));
+  for (auto arc : *found) CO_TRY_VOID(co_await recover_arc(arc));
+  // Blocks of arcs that this node is no member of: others may lack them.
+  for (auto arc : blocks_.arcs()) {
+    auto& place = arcs_[arc];
+    if (!place) place = std::make_shared<Arc>(arc);
   }
   co_return Result<void>();
 }
 
-awaitable<Result<void>> Arcs::recover_log(ArcPtr arc) {
+awaitable<Result<void>> Arcs::recover_arc(ArcNumber number) {
   struct Found {
+    std::optional<std::string> replica, hard, base, applied;
     std::vector<std::pair<std::uint64_t, std::string>> entries;
-    std::optional<Error> error;
-    std::uint64_t first = 0;
   };
   auto found = std::make_shared<Found>();
-  CO_TRY_VOID(co_await disk_.read([found, number = arc->number, applied = arc->applied](const RecordView& view) {
-    view.scan(keys::log(number, 0), keys::end_of_arc('l', number), [&](std::string_view key, std::string_view) {
-      found->first = read_u64(key.substr(keys::kPrefixBytes));
-      return false;
+  CO_TRY_VOID(co_await disk_.read([found, number](const RecordView& view) {
+    found->replica = view.get(keys::replica(number));
+    found->hard = view.get(keys::hard_state(number));
+    found->base = view.get(keys::log_base(number));
+    found->applied = view.get(keys::applied(number));
+    view.scan(keys::log(number, 0), keys::end_of_arc('l', number), [&](std::string_view key, std::string_view value) {
+      found->entries.emplace_back(read_u64(key.substr(keys::kPrefixBytes)), std::string(value));
+      return true;
     });
-    view.scan(keys::log(number, applied + 1), keys::end_of_arc('l', number),
-              [&](std::string_view key, std::string_view value) {
-                auto index = read_u64(key.substr(keys::kPrefixBytes));
-                auto entry = decode_log_record(number, index, value);
-                if (!entry)
-                  found->error = entry.error();
-                else
-                  found->entries.emplace_back(index, std::string(entry->payload));
-                return !found->error;
-              });
   }));
-  if (found->error) co_return *found->error;
-  arc->log_cut = found->first == 0 ? arc->applied : found->first - 1;
-  if (!found->entries.empty()) arc->last = found->entries.back().first;
-  co_return co_await committer_.replay(arc, std::move(found->entries));
+  const Error damaged{Errc::corrupt, fmt::format("what stands of arc {} failed its checksum: this data directory is "
+                                                 "damaged; start with an empty one, the other copies fill it",
+                                                 number)};
+  disk::ArcReplica replica;
+  disk::HardState hard;
+  disk::LogBase base;
+  if (!found->replica || !parse_sealed(keys::replica(number), *found->replica, replica)) co_return damaged;
+  auto arc = std::make_shared<Arc>(number);
+  arcs_[number] = arc;
+  arc->highest = {replica.term(), replica.index()};
+  if (replica.gone()) co_return Result<void>();
+  if (!found->base || !parse_sealed(keys::log_base(number), *found->base, base)) co_return damaged;
+  if (found->hard && !parse_sealed(keys::hard_state(number), *found->hard, hard)) co_return damaged;
+  auto view = view_from(base.view());
+  if (!view && base.index() != 0) co_return damaged;
+  RaftLog log(base.index(), base.term(), view.value_or(View{}), base.view_index());
+  for (auto& [index, stored] : found->entries) {
+    if (index <= log.base()) continue;
+    auto entry = decode_entry(number, index, stored);
+    if (!entry || index != log.last() + 1 || !log.append(std::move(*entry))) co_return damaged;
+  }
+  Raft::HardState hard_state{.term = hard.term()};
+  if (!hard.vote().empty()) Uuid::parse(hard.vote(), hard_state.vote);
+  std::uint64_t applied = base.index();
+  if (!base.installing() && found->applied && found->applied->size() == 8)
+    applied = std::max(applied, read_u64(*found->applied));
+  if (applied > log.last()) co_return damaged;
+  make_replica(arc, {.arc = number,
+                     .self = {.node = self_, .at = endpoint_of(options_.self), .generation = arc->highest},
+                     .hard = hard_state,
+                     .log = std::move(log),
+                     .applied = applied,
+                     .passive = base.installing()});
+  co_return Result<void>();
+}
+
+void Arcs::make_replica(const ArcPtr& arc, Raft::Start start) {
+  arc->applied = start.applied;
+  arc->raft = std::make_shared<Raft>(
+      std::move(start), [this](std::uint64_t below) { return runtime_.below(below); }, options_.raft);
+}
+
+void Arcs::start() {
+  writer_.start();
+  applier_.start();
+  copies_.start();
+  tasks_.spawn("tick", tick());
+  tasks_.spawn("drive", drive());
+  changer_->start();
+  for (const auto& [number, arc] : arcs_) {
+    copies_.changed(number);
+    if (!arc->raft) tasks_.spawn("hand back", retire(arc));
+  }
 }
 
 awaitable<void> Arcs::stop() {
-  co_await committer_.stop();
+  tasks_.stop();
+  co_await tasks_.join();
+  co_await changer_->stop();
+  co_await copies_.stop();
+  co_await snapshots_.stop();
+  co_await applier_.stop();
+  co_await writer_.stop();
+  for (const auto& [number, arc] : arcs_) {
+    fail_waiting(*arc, {Errc::cancelled, "the node is stopping"});
+    arc->changed.notify_all();
+  }
+}
+
+void Arcs::leave() {
+  leaving_ = true;
+  messenger_.leaving();
+  changer_->nudge();
 }
 
 ArcPtr Arcs::find(ArcNumber arc) const {
@@ -131,40 +206,66 @@ bool Arcs::leads(ArcNumber arc) const {
 
 std::vector<ArcPtr> Arcs::all() const {
   std::vector<ArcPtr> arcs;
-  for (const auto& [number, arc] : arcs_) arcs.push_back(arc);
+  for (const auto& [number, arc] : arcs_)
+    if (arc->raft) arcs.push_back(arc);
   return arcs;
 }
 
-ArcPtr Arcs::add(ArcNumber arc) {
-  auto& place = arcs_[arc];
-  if (!place) place = std::make_shared<Arc>(arc);
-  return place;
+std::size_t Arcs::parts_left() const {
+  std::size_t parts = 0;
+  for (const auto& [number, arc] : arcs_) parts += arc->raft || arc->retiring || arc->replacing;
+  return parts;
 }
 
 Error Arcs::not_owner(ArcNumber arc) const {
-  return {Errc::not_owner, fmt::format("this node does not hold arc {}", arc)};
+  return {Errc::not_owner, fmt::format("this node does not lead arc {}", arc)};
 }
 
-awaitable<Result<Arcs::UnderWay>> Arcs::begin(ArcNumber number, bool as_learner) {
+std::optional<wire::Peer> Arcs::hint(ArcNumber number) const {
+  auto arc = find(number);
+  if (!arc || !arc->raft || !arc->raft->leader() || arc->raft->leads()) return std::nullopt;
+  const auto& leader = *arc->raft->leader();
+  return peer_of(leader, messenger_.address_of(leader));
+}
+
+awaitable<Result<ArcPtr>> Arcs::begin(ArcNumber number) {
+  const auto until = runtime_.now() + kReadyPatience;
   for (;;) {
     auto arc = find(number);
-    if (!arc) co_return not_owner(number);
+    if (!arc || !arc->leads()) co_return not_owner(number);
     if (arc->broken) co_return *arc->broken;
-    if (as_learner && arc->status.state() == disk::ArcStatus::LEARNING) co_return UnderWay(arc);
-    if (!arc->leads()) co_return not_owner(number);
-    if (!arc->frozen) co_return UnderWay(arc);
-    co_await arc->changed.wait();
+    if (arc->ready() && !arc->raft->transferring()) co_return arc;
+    if (runtime_.now() >= until) co_return Error{Errc::busy, fmt::format("arc {} is not ready", number)};
+    co_await arc->changed.wait_for(runtime_, until - runtime_.now());
   }
 }
 
 awaitable<Result<std::string>> Arcs::propose(ArcNumber number, std::string operation) {
   CO_TRY(auto arc, co_await begin(number));
-  co_return co_await committer_.append(*arc, std::move(operation));
+  if (writer_.full())
+    co_return Error{Errc::disk_full, fmt::format("the disk of {} is full", endpoint_of(options_.self).text())};
+  auto index = arc->raft->propose(std::move(operation));
+  if (!index) co_return not_owner(number);
+  auto done = arc->waiting.emplace(*index, Arc::Waiter{.term = arc->raft->term(), .done = {}}).first->second.done;
+  touch(arc);
+  co_return co_await done.wait();
 }
 
 awaitable<Result<std::string>> Arcs::query(ArcNumber number, std::string query) {
-  // With one member, leading it is the quorum; the disk's view holds all that was answered before.
   CO_TRY(auto arc, co_await begin(number));
+  auto raft = arc->raft;
+  const auto term = raft->term();
+  const auto index = raft->commit();
+  const auto round = raft->request_round();
+  touch(arc);
+  // ReadIndex (Ongaro 6.4): a majority says, after we were asked, that we lead; and all that was committed is applied.
+  const auto until = runtime_.now() + kReadyPatience;
+  while ((raft->confirmed_round() < round && !planted(Defect::stale_read)) || arc->applied < index) {
+    if (raft != arc->raft || !raft->leads() || raft->term() != term) co_return not_owner(number);
+    if (runtime_.now() >= until) co_return Error{Errc::busy, fmt::format("arc {}: its members do not answer", number)};
+    co_await arc->changed.wait_for(runtime_, until - runtime_.now());
+  }
+  if (!raft->leads() || raft->term() != term) co_return not_owner(number);
   struct Looked {
     std::string answer;
     bool corrupt = false;
@@ -177,85 +278,35 @@ awaitable<Result<std::string>> Arcs::query(ArcNumber number, std::string query) 
     looked->corrupt = records.corrupt();
   };
   if (!disk_.try_read(look)) CO_TRY_VOID(co_await disk_.read(std::move(look)));
+  // Records that were erased meanwhile, because this node is no member any more, are no answer.
+  if (raft != arc->raft || arc->replacing || arc->fetching) co_return not_owner(number);
   if (looked->corrupt) co_return Error{Errc::corrupt, fmt::format("a record of arc {} failed its checksum", number)};
   co_return std::move(looked->answer);
 }
 
-awaitable<Result<void>> Arcs::put_block(ArcNumber number, std::string block, Bytes contents, std::uint32_t crc,
-                                        bool passed_on) {
-  CO_TRY(auto arc, co_await begin(number, passed_on));
-  CO_TRY_VOID(co_await blocks_.put(number, block, contents, crc));
-  if (auto to = arc->moving_to; to && !passed_on) {
-    Request request;
-    auto& put = *request.header.mutable_put_block();
-    put.set_arc(number);
-    put.set_block(block);
-    put.set_crc(crc);
-    put.set_passed_on(true);
-    request.payload = std::move(contents);
-    // The block is safe here; it is the move that fails if it cannot be passed on.
-    if (!co_await hooks_.call(*to, std::move(request), kPassOnTimeout)) arc->pass_on_failed = true;
-  }
-  co_return Result<void>();
-}
-
-awaitable<Result<BlockStore::Part>> Arcs::get_block(ArcNumber number, std::string block, std::uint32_t offset,
-                                                    std::uint32_t length) {
-  // Blocks never change, so any copy will do, whatever this node's part in the arc is; only absence must be certain.
-  auto read = co_await blocks_.get(number, block, offset, length);
-  if (read || read.code() != Errc::no_block || leads(number)) co_return read;
-  co_return not_owner(number);
+awaitable<Result<void>> Arcs::put_block(ArcNumber number, std::string block, Bytes contents, std::uint32_t crc) {
+  CO_TRY(auto arc, co_await begin(number));
+  co_return co_await copies_.put(number, std::move(block), std::move(contents), crc);
 }
 
 awaitable<Result<void>> Arcs::drop_blocks(ArcNumber number, std::vector<std::string> blocks) {
   CO_TRY(auto arc, co_await begin(number));
-  for (const auto& block : blocks) CO_TRY_VOID(co_await blocks_.erase(number, block));
-  co_return Result<void>();
+  co_return co_await copies_.drop(number, std::move(blocks), false);
 }
 
-std::optional<wire::Peer> Arcs::hint(ArcNumber arc) const {
-  if (auto found = find(arc); found && !found->leads()) return found->status.other();
-  auto hint = hints_.find(arc);
-  return hint == hints_.end() ? std::nullopt : std::optional(hint->second);
-}
-
-void Arcs::set_hint(ArcNumber arc, wire::Peer holder) {
-  hints_[arc] = std::move(holder);
-}
-
-awaitable<Result<void>> Arcs::set_status(ArcPtr arc, disk::ArcStatus status, Batch batch) {
-  auto key = keys::status(arc->number);
-  batch.put(key, seal_record(key, status.SerializeAsString()));
-  if (auto written = co_await disk_.commit(std::move(batch), Sync::yes); !written) {
-    // Unknown which status a restart will find: until then this node must not act on either.
-    if (written.code() != Errc::disk_full) {
-      arc->broken = written.error();
-      if (written.code() != Errc::cancelled) hooks_.fatal(written.error());
-    }
-    co_return written;
-  }
-  bool began = status.state() == disk::ArcStatus::LEADING && !arc->leads();
-  arc->status = std::move(status);
-  arc->changed.notify_all();
-  if (began) {
-    hints_.erase(arc->number);
-    arc->led_since = runtime_.now();
-    hooks_.led(arc->number);
-  }
-  co_return Result<void>();
-}
-
-awaitable<Result<void>> Arcs::erase(ArcPtr arc) {
-  Batch batch;
-  for (char kind : {'a', 'l', 'm', 'p'})
-    batch.erase_range(keys::of_arc(kind, arc->number), keys::end_of_arc(kind, arc->number));
-  // Blocks last: without a status they are swept at the next start, but a status without blocks would be a lie.
-  CO_TRY_VOID(co_await disk_.commit(std::move(batch), Sync::yes));
-  hints_[arc->number] = arc->status.other();
-  arcs_.erase(arc->number);
-  arc->status.Clear();
-  arc->changed.notify_all();
-  co_return co_await blocks_.erase_arc(arc->number);
+std::optional<Copies::Members> Arcs::members_of(ArcNumber number) const {
+  auto arc = find(number);
+  if (!arc || !arc->raft || arc->replacing) return std::nullopt;
+  const auto& raft = *arc->raft;
+  Copies::Members members{.view = raft.view(),
+                          .view_index = raft.view_index(),
+                          .self = raft.self(),
+                          .leads = raft.leads(),
+                          .live = {self_}};
+  if (raft.leads())
+    for (const auto& member : members.view.everybody())
+      if (raft.live(member)) members.live.insert(member.node);
+  return members;
 }
 
 }  // namespace chordfs

@@ -1,94 +1,147 @@
 #pragma once
-// Arcs: every arc this node has a part in: its replicated log, its records, its blocks. What is above (daemon/node)
-// proposes operations and reads; Mover hands arcs to other nodes through the same object.
+// Arcs: every arc this node has a part in: its replica, its records, its blocks. What is above (daemon/node) proposes
+// operations and reads; what comes from other nodes' Arcs arrives here through the node's one handler.
 //
-// Owner: the node. Thread: the Runtime's. Create, recover(), start(); stop() before destruction.
-// Errors: not_owner when this node does not lead the arc (hint() may know who does); disk errors; cancelled.
-// Invariant: of all nodes at most one leads an arc. Leadership passes only by LEAVING there being durable before
-// LEADING here is (daemon/arc/README.md).
+// Owner: the node. Thread: the Runtime's. create() or recover(), start(); stop() before destruction.
+// Errors: not_owner when this node does not lead the arc (hint() may know who does); busy when it leads but is not
+// ready within kReadyPatience; timed_out when leadership was lost while an operation was under way (unknown whether it
+// happened); disk errors; cancelled.
+// The rules that keep an arc from being lost or forked: README.md of this folder.
 
 #include <functional>
 #include <map>
 #include <string>
 #include <vector>
 
+#include "daemon/arc/applier.h"
 #include "daemon/arc/arc.h"
-#include "daemon/arc/committer.h"
+#include "daemon/arc/arc.pb.h"
+#include "daemon/arc/copies/copies.h"
+#include "daemon/arc/log_writer.h"
+#include "daemon/arc/messenger.h"
+#include "daemon/arc/snapshots.h"
+#include "daemon/arc/state_machine.h"
 #include "daemon/store/block_store.h"
 #include "proto/rpc/endpoint.h"
 #include "proto/rpc/transport.h"
 
 namespace chordfs {
 
+/// Of the runtime's clock; Raft counts in these.
+inline constexpr Duration kRaftTick = 100ms;
+
 class Arcs {
  public:
+  /// Who should hold an arc, as the ring sees it.
+  struct Desired {
+    Replicas chosen;  ///< At most r, the preferred leader first.
+    Replicas listed;  ///< All that the ring names from there on.
+  };
   struct Hooks {
     /// One call to another node, with this ring's identity filled in.
     std::function<awaitable<Result<Reply>>(wire::Peer, Request, Duration)> call;
-    /// This node began to lead an arc (at start, or by a move).
+    std::function<void(Endpoint, Request)> post;
+    /// Members that are not to be counted as absent though the ring may not see them are named.
+    std::function<awaitable<std::optional<Desired>>(ArcNumber, Replicas)> desired;
+    /// This node began to lead an arc and is ready.
     std::function<void(ArcNumber)> led;
     /// The disk failed for good: the node must stop.
     std::function<void(Error)> fatal;
   };
+  struct Options {
+    wire::Peer self;
+    Duration evict_after = 60s;
+    RaftOptions raft;
+  };
 
-  Arcs(Runtime& runtime, Disk& disk, BlockStore& blocks, std::shared_ptr<const StateMachine> machine, Hooks hooks);
+  Arcs(Runtime& runtime, Disk& disk, BlockStore& blocks, std::shared_ptr<const StateMachine> machine, Options options,
+       Hooks hooks);
+  ~Arcs();
 
   /// A new ring: every arc begins here, with what the state machine puts into it.
   awaitable<Result<void>> create(ArcMap map);
-  /// Reads what this node has a part in and applies what its log holds beyond that.
-  awaitable<Result<void>> recover();
-  void start() { committer_.start(); }
+  /// Reads what this node has a part in.
+  awaitable<Result<void>> recover(ArcMap map);
+  void start();
   awaitable<void> stop();
+  /// This node takes nothing new and wants to be replaced everywhere.
+  void leave();
 
   ArcPtr find(ArcNumber arc) const;
   bool leads(ArcNumber arc) const;
+  /// Those with a replica here.
   std::vector<ArcPtr> all() const;
+  /// Arcs that a leaving node has not got rid of yet: replicas, or blocks that others may lack.
+  std::size_t parts_left() const;
 
   /// Commits one operation and returns the state machine's answer to it.
   awaitable<Result<std::string>> propose(ArcNumber arc, std::string operation);
   /// Linearizable: sees everything that was acknowledged before the call.
   awaitable<Result<std::string>> query(ArcNumber arc, std::string query);
-
-  /// Durable at every member when it returns. `passed_on`: from the leader, for a member that is being filled.
-  awaitable<Result<void>> put_block(ArcNumber arc, std::string block, Bytes contents, std::uint32_t crc,
-                                    bool passed_on);
-  awaitable<Result<BlockStore::Part>> get_block(ArcNumber arc, std::string block, std::uint32_t offset,
-                                                std::uint32_t length);
+  /// Blocks; put and drop at the leader only.
+  Copies& copies() { return copies_; }
+  awaitable<Result<void>> put_block(ArcNumber arc, std::string block, Bytes contents, std::uint32_t crc);
   awaitable<Result<void>> drop_blocks(ArcNumber arc, std::vector<std::string> blocks);
 
-  /// Who holds the arc, as far as anyone told us.
+  /// Who leads the arc, as far as this node knows.
   std::optional<wire::Peer> hint(ArcNumber arc) const;
-  void set_hint(ArcNumber arc, wire::Peer holder);
 
-  // ---- For Mover and Receiver: changes of this node's part in an arc. ----
+  // ---- From other nodes. ----
 
-  Runtime& runtime() { return runtime_; }
-  Disk& disk() { return disk_; }
-  BlockStore& blocks() { return blocks_; }
-  Committer& committer() { return committer_; }
-  const StateMachine& machine() const { return *machine_; }
-  const Hooks& hooks() const { return hooks_; }
-  /// Durably records the status, together with `batch`.
-  awaitable<Result<void>> set_status(ArcPtr arc, disk::ArcStatus status, Batch batch = {});
-  /// Forgets the arc: records, log, status, blocks.
-  awaitable<Result<void>> erase(ArcPtr arc);
-  ArcPtr add(ArcNumber arc);
+  void receive(const wire::RaftFrame& frame);
+  awaitable<Result<Reply>> page(wire::ArcPageRequest request) { return snapshots_.page(std::move(request)); }
+  Result<Reply> view(const wire::ArcViewRequest& request) const;
+  /// For `chordfs verify`.
+  awaitable<Result<Reply>> hash(wire::ArcHashRequest request);
+  void add_status(wire::Status& status) const;
 
  private:
-  /// Waits while the arc is frozen; then it is led here and counted as under way, or not_owner.
-  class UnderWay;
-  awaitable<Result<UnderWay>> begin(ArcNumber arc, bool as_learner = false);
+  friend class ViewChanger;
+
+  void make_replica(const ArcPtr& arc, Raft::Start start);
+  awaitable<Result<void>> recover_arc(ArcNumber arc);
   Error not_owner(ArcNumber arc) const;
-  awaitable<Result<void>> recover_log(ArcPtr arc);
+  /// Leads the arc and is ready, now or within a moment.
+  awaitable<Result<ArcPtr>> begin(ArcNumber arc);
+  std::optional<Copies::Members> members_of(ArcNumber arc) const;
+
+  // arcs_drive.cc
+  awaitable<void> tick();
+  awaitable<void> drive();
+  void touch(const ArcPtr& arc);
+  void flush(const ArcPtr& arc);
+  void look_at_role(const ArcPtr& arc);
+  void fail_waiting(Arc& arc, const Error& error);
+
+  // arcs_replicas.cc: replicas that come and go
+  void step(const Uuid& from, const wire::RaftMessage& message);
+  awaitable<void> adopt(ArcPtr arc, Generation generation, wire::RaftMessage message, Uuid from);
+  awaitable<void> remove(ArcPtr arc);
+  awaitable<Result<void>> erase(ArcPtr arc, disk::ArcReplica replica, bool anew);
+  awaitable<void> retire(ArcPtr arc);
+  awaitable<void> ask_if_member(ArcPtr arc);
+  void look_after(const ArcPtr& arc);
+  awaitable<std::optional<std::pair<View, std::uint64_t>>> ask_view(ArcNumber arc);
 
   Runtime& runtime_;
   Disk& disk_;
   BlockStore& blocks_;
   std::shared_ptr<const StateMachine> machine_;
+  Options options_;
+  Uuid self_;
   Hooks hooks_;
-  Committer committer_;
+  ArcMap map_;
+  Messenger messenger_;
+  LogWriter writer_;
+  Applier applier_;
+  Snapshots snapshots_;
+  Copies copies_;
+  std::unique_ptr<class ViewChanger> changer_;
   std::map<ArcNumber, ArcPtr> arcs_;
-  std::map<ArcNumber, wire::Peer> hints_;
+  std::vector<ArcPtr> queued_;
+  Signal queue_;
+  bool leaving_ = false;
+  TaskGroup tasks_;
 };
 
 }  // namespace chordfs

@@ -34,19 +34,21 @@ inline std::string record(ArcNumber arc, std::string_view key) {
 inline std::string log(ArcNumber arc, std::uint64_t index) {
   return of_arc('l', arc, index);
 }
-/// The only kind of log entry while an arc has one member.
-inline constexpr std::uint8_t kOperation = 0;
-/// disk::ArcStatus.
-inline std::string status(ArcNumber arc) {
+/// disk::ArcReplica.
+inline std::string replica(ArcNumber arc) {
   return of_arc('m', arc);
+}
+/// disk::HardState.
+inline std::string hard_state(ArcNumber arc) {
+  return of_arc('v', arc);
+}
+/// disk::LogBase.
+inline std::string log_base(ArcNumber arc) {
+  return of_arc('b', arc);
 }
 /// Index of the last entry that was applied.
 inline std::string applied(ArcNumber arc) {
   return of_arc('p', arc);
-}
-/// "This node took the arc in this generation": kept for ever, so that a repeated hand-over is only ever confirmed.
-inline std::string taken(ArcNumber arc, std::uint64_t generation) {
-  return of_arc('t', arc, generation);
 }
 /// Facts of the node itself: "identity", "ring", "peers".
 inline std::string node(std::string_view name) {

@@ -90,6 +90,10 @@ awaitable<void> Incoming::write(std::shared_ptr<Incoming> self) {
 
 awaitable<void> Incoming::answer(std::shared_ptr<Incoming> self, std::uint64_t call, Request request, Place) {
   const auto& handler = self->shared_.handler;
+  if (call == kOneWay) {
+    if (handler) std::ignore = co_await handler(std::move(request));
+    co_return;
+  }
   if (!handler) {
     self->reply(call, error_reply({Errc::busy, "this node is starting"}));
     co_return;

@@ -14,6 +14,7 @@ class LocalTransport : public Transport {
     if (handler_ && to == self_) co_return co_await handler_(std::move(request));
     co_return co_await network_.call(std::move(to), std::move(request), timeout);
   }
+  void post(Endpoint to, Request request) override { network_.post(std::move(to), std::move(request)); }
   void serve(Handler handler) override {
     handler_ = handler;
     network_.serve(std::move(handler));

@@ -89,6 +89,10 @@ awaitable<Result<Reply>> Outgoing::exchange(Request request, Duration timeout) {
   co_return Error{Errc::timed_out, fmt::format("{} did not answer within {} ms", to_.text(), milliseconds(timeout))};
 }
 
+void Outgoing::post(Request request) {
+  std::ignore = link_->send(kOneWay, request.header, std::move(request.payload));
+}
+
 awaitable<Result<void>> Outgoing::read_replies() {
   for (;;) {
     CO_TRY(auto frame, link_->next());

@@ -34,6 +34,9 @@ class Outgoing {
   /// One call; is_open(). The caller holds a shared_ptr to this for as long.
   awaitable<Result<Reply>> exchange(Request request, Duration timeout);
 
+  /// One-way; is_open(). Dropped if too much waits to be sent already.
+  void post(Request request);
+
   /// Closes it. Each call under way ends with timed_out, or with unreachable if it certainly never left; all end with
   /// cancelled if `why` says so. Only the first call of end() counts.
   void end(Error why);

@@ -88,6 +88,19 @@ awaitable<Result<Reply>> TcpTransport::call(Endpoint to, Request request, Durati
   co_return co_await connection->exchange(std::move(request), timeout);
 }
 
+void TcpTransport::post(Endpoint to, Request request) {
+  if (stopping_) return;
+  auto connection = connection_to({std::move(to), Kind::small});
+  if (connection->is_open())
+    connection->post(std::move(request));
+  else
+    tasks_.spawn("post", post_when_open(std::move(connection), std::move(request)));
+}
+
+awaitable<void> TcpTransport::post_when_open(std::shared_ptr<Outgoing> connection, Request request) {
+  if (co_await connection->opened(kConnectTimeMax)) connection->post(std::move(request));
+}
+
 std::shared_ptr<Outgoing> TcpTransport::connection_to(const Key& key) {
   if (auto known = outgoing_.find(key); known != outgoing_.end() && !known->second->has_ended()) return known->second;
   std::erase_if(outgoing_, [](const auto& entry) { return entry.second->has_ended(); });

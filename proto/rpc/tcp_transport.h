@@ -35,6 +35,7 @@ class TcpTransport final : public Transport {
 
   void serve(Handler handler) override;
   awaitable<Result<Reply>> call(Endpoint to, Request request, Duration timeout) override;
+  void post(Endpoint to, Request request) override;
 
   /// Ends everything: calls under way return cancelled, connections close, handlers are cancelled; returns once all
   /// of them are gone. Not to be awaited from a handler, nor by a coroutine that is being cancelled.
@@ -45,6 +46,7 @@ class TcpTransport final : public Transport {
   using Key = std::pair<Endpoint, Kind>;
 
   std::shared_ptr<Outgoing> connection_to(const Key& key);
+  static awaitable<void> post_when_open(std::shared_ptr<Outgoing> connection, Request request);
   awaitable<void> accept_loop();
   void take(asio::ip::tcp::socket socket);
   /// Closes the connection from others that is needed least; false if all are at work.

@@ -20,6 +20,9 @@ struct Endpoint {
   friend auto operator<=>(const Endpoint&, const Endpoint&) = default;
 };
 
+/// The number of a call that wants no reply.
+inline constexpr std::uint64_t kOneWay = 0;
+
 /// A header and raw bytes beside it that protobuf never touches.
 template <class Header>
 struct Message {
@@ -39,6 +42,10 @@ class Transport {
   /// busy (too much waits to be sent there; not executed), bad_message, wrong_version. An error that the other side
   /// reports is a Reply with header.error set, turned into an Error here only by `answered` below.
   virtual awaitable<Result<Reply>> call(Endpoint to, Request request, Duration timeout) = 0;
+
+  /// One-way: no reply, no error, perhaps it never arrives. What is posted to one node and does arrive does so in order,
+  /// as long as the connection holds.
+  virtual void post(Endpoint to, Request request) = 0;
 
   /// From now on requests to this node go to `handler`, one coroutine each. At most once.
   virtual void serve(Handler handler) = 0;

@@ -21,6 +21,7 @@ class Liar final : public Transport {
     replies_.pop_front();
     co_return reply;
   }
+  void post(Endpoint, Request) override {}
   void serve(Handler) override {}
 
  private:

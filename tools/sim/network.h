@@ -80,6 +80,7 @@ class SimTransport final : public Transport {
   ~SimTransport() override;
 
   awaitable<Result<Reply>> call(Endpoint to, Request request, Duration timeout) override;
+  void post(Endpoint to, Request request) override;
   void serve(Handler handler) override;
 
  private:

@@ -47,6 +47,12 @@ awaitable<Result<Reply>> SimTransport::call(Endpoint to, Request request, Durati
   co_return result;
 }
 
+void SimTransport::post(Endpoint to, Request request) {
+  if (closed_ || request.header.ByteSizeLong() > kFrameHeaderBytesMax) return;
+  const auto kind = static_cast<std::uint32_t>(request.header.kind_case());
+  world_.network().send_request(host_, to, {&host_, incarnation_, kOneWay, kind}, request);
+}
+
 void SimTransport::serve(Handler handler) {
   CHECK(handler_ == nullptr, "host {} serves already", host_.index());
   handler_ = std::move(handler);
@@ -62,7 +68,7 @@ awaitable<void> SimTransport::serve_one(Caller caller, Request request) {
     explicit Entry(SimTransport& t) : transport(t) { transport.serving_.push_back(*this); }
     ~Entry() {
       // The handler was cancelled, but the process lives: the caller sees its connection close.
-      if (!answered && !transport.closed_)
+      if (!answered && !transport.closed_ && caller.call != kOneWay)
         transport.world_.network().send_bare(SimNetwork::Type::reset, transport.host_, caller);
       transport.serving_.erase(transport.serving_.iterator_to(*this));
     }
@@ -74,6 +80,7 @@ awaitable<void> SimTransport::serve_one(Caller caller, Request request) {
   Reply reply = co_await handler_(std::move(request));
   if (closed_) co_return;
   entry.answered = true;
+  if (caller.call == kOneWay) co_return;
   if (reply.header.ByteSizeLong() > kFrameHeaderBytesMax || reply.payload.size() > kFramePayloadBytesMax)
     reply = error_reply({Errc::bad_message, "reply over the cap"});
   world_.network().send_reply(host_, caller, reply);

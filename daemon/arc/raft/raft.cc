@@ -172,6 +172,7 @@ std::optional<Raft::Write> Raft::take_write() {
   const bool hard = std::exchange(hard_dirty_, false);
   if (hard && !planted(Defect::vote_not_persisted)) write.hard = hard_;
   if (hard) hard_write_ = write.id;
+  if (write.new_base) base_write_ = write.id;
   write.first = written_ + 1;
   for (auto index = write.first; index <= log_.last(); ++index) write.entries.push_back(log_.at(index));
   written_ = log_.last();
@@ -221,7 +222,7 @@ std::uint64_t Raft::committed_here() const {
 }
 
 bool Raft::install(std::uint64_t index, std::uint64_t term, View view, std::uint64_t view_index) {
-  if (index <= log_.base()) return false;
+  if (index < log_.base()) return false;
   if (log_.matches(index, term) && !planted(Defect::snapshot_drops_suffix)) {
     // What follows may have been acknowledged: it stays (finding 2).
     log_.cut(index);

@@ -125,6 +125,8 @@ class Raft {
   std::uint64_t confirmed_round() const;
   const Progress* progress(const Replica& member) const;
   bool live(const Replica& member) const;
+  /// What install() did is on disk.
+  bool installed() const { return !base_dirty_ && base_write_ <= persisted_; }
   bool passive() const { return passive_; }
   bool gone() const { return gone_; }
   /// The leader whose records this replica must fetch; cleared by being asked.
@@ -213,7 +215,7 @@ class Raft {
   bool base_dirty_ = false;
   std::optional<std::uint64_t> truncate_;
   std::uint64_t written_ = 0;  ///< Handed out to be written up to this index.
-  std::uint64_t writes_ = 0, persisted_ = 0, hard_write_ = 0;
+  std::uint64_t writes_ = 0, persisted_ = 0, hard_write_ = 0, base_write_ = 0;
   std::uint64_t epoch_ = 0;  ///< Raised whenever the log's end is taken back: older completions say nothing (ABA).
   std::deque<InFlight> writing_;
   std::vector<Outgoing> outgoing_;

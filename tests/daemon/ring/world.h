@@ -95,6 +95,7 @@ class Node final : public Transport {
   Node(World& world, Network& network, RingConfig config);
 
   awaitable<Result<Reply>> call(Endpoint to, Request request, Duration timeout) override;
+  void post(Endpoint, Request) override {}
   void serve(Handler handler) override;
   Ring& ring() { return *ring_; }
   const Endpoint& at() const { return at_; }

@@ -53,6 +53,7 @@ class Circle final : public Transport {
     }
     co_return answer(n, request);
   }
+  void post(Endpoint, Request) override {}
   void serve(Handler) override {}
 
   World world{1};

@@ -1,0 +1,88 @@
+// Arcs: what goes round: ticks, and after every event the writes and messages that it led to.
+#include <spdlog/spdlog.h>
+
+#include "daemon/arc/arcs.h"
+
+namespace chordfs {
+
+awaitable<void> Arcs::tick() {
+  for (;;) {
+    co_await runtime_.sleep(kRaftTick);
+    for (const auto& [number, arc] : arcs_) {
+      if (!arc->raft || arc->replacing) continue;
+      arc->raft->tick();
+      touch(arc);
+    }
+  }
+}
+
+void Arcs::touch(const ArcPtr& arc) {
+  if (std::exchange(arc->queued, true)) return;
+  queued_.push_back(arc);
+  queue_.notify_all();
+}
+
+/// In a later turn than the events: all that came in one turn shares a write and a frame for each node.
+awaitable<void> Arcs::drive() {
+  for (;;) {
+    while (queued_.empty()) co_await queue_.wait();
+    for (const auto& arc : std::exchange(queued_, {})) {
+      arc->queued = false;
+      if (arc->raft && !arc->replacing) flush(arc);
+    }
+    messenger_.flush();
+  }
+}
+
+void Arcs::flush(const ArcPtr& arc) {
+  auto& raft = *arc->raft;
+  if (auto write = raft.take_write()) writer_.add(arc, std::move(*write));
+  for (auto& message : raft.take_messages()) messenger_.add(std::move(message));
+  look_at_role(arc);
+  if (raft.fault() && !arc->broken) {
+    arc->broken = Error{Errc::corrupt, *raft.fault()};
+    spdlog::critical("{}: this copy of the arc serves no more", *raft.fault());
+  }
+  if (raft.gone()) {
+    tasks_.spawn("remove a replica", remove(arc));
+    return;
+  }
+  auto wanted = raft.take_wanted_snapshot();
+  if (!wanted && raft.passive() && raft.leader()) wanted = raft.leader();
+  if (wanted && wanted->node != self_) snapshots_.fetch(arc, *wanted);
+  if (arc->fetching) arc->changed.notify_all();
+  if (!arc->applying && raft.committed_here() > arc->applied) applier_.add(arc);
+  if (const auto round = raft.confirmed_round(); round != arc->confirmed) {
+    arc->confirmed = round;
+    arc->changed.notify_all();
+  }
+  if (raft.view_index() != arc->view_seen) {
+    arc->view_seen = raft.view_index();
+    copies_.changed(arc->number);
+  }
+}
+
+void Arcs::look_at_role(const ArcPtr& arc) {
+  if (!arc->leads()) {
+    if (arc->led_term == 0) return;
+    arc->led_term = 0;
+    arc->complete.clear();
+    fail_waiting(*arc, {Errc::timed_out, fmt::format("leadership of arc {} was lost meanwhile", arc->number)});
+    arc->changed.notify_all();
+    return;
+  }
+  if (arc->led_term == arc->raft->term() || !arc->ready()) return;
+  // What waited in an earlier leadership may have been committed or not.
+  fail_waiting(*arc, {Errc::timed_out, fmt::format("leadership of arc {} was lost meanwhile", arc->number)});
+  arc->led_term = arc->raft->term();
+  arc->led_since = runtime_.now();
+  arc->complete.clear();
+  arc->changed.notify_all();
+  hooks_.led(arc->number);
+}
+
+void Arcs::fail_waiting(Arc& arc, const Error& error) {
+  for (auto& [index, waiter] : std::exchange(arc.waiting, {})) waiter.done.set(error);
+}
+
+}  // namespace chordfs
