@@ -89,7 +89,12 @@ int serve(NodeOptions options) {
     return kFailed;
   }
   TcpTransport transport(runtime, "chordfs-node " CHORDFS_VERSION, raised_limits());
-  NodeConfig config{.self = options.self, .arc_bits = options.arc_bits, .positions = options.positions};
+  NodeConfig config{.self = options.self,
+                    .arc_bits = options.arc_bits,
+                    .positions = options.positions,
+                    .replicas = options.replicas,
+                    .zone = options.zone,
+                    .evict_after = options.evict_after};
   if (options.peer) config.join.push_back(*options.peer);
   Node node(runtime, transport, **disk, std::move(config));
   int code = kFailed;

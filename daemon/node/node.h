@@ -27,6 +27,9 @@ struct NodeConfig {
   std::vector<Endpoint> join;  ///< Empty, and an empty data directory: a new ring.
   int arc_bits = ArcMap::kBitsDefault;
   int positions = 8;
+  int replicas = 3;            ///< Of every arc; odd. A ring that is joined decides this, arc_bits and positions.
+  std::string zone;            ///< Copies go to different zones where there are enough.
+  Duration evict_after = 60s;  ///< How long a node may be silent before its copies are made elsewhere.
   std::string version = CHORDFS_VERSION;
   Duration move_period = 1s;
   RingConfig ring;  ///< Periods, timeouts, on_change; identity and addresses are filled in.

@@ -1,10 +1,13 @@
 #include "daemon/node/options.h"
 
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdlib>
 
+#include "daemon/node/order.h"
 #include "proto/rpc/endpoint.h"
 
 namespace chordfs {
@@ -32,12 +35,19 @@ int refuse(const std::string& line) {
 bool is_power_of_two(int number) {
   return number > 0 && (number & (number - 1)) == 0;
 }
+
+constexpr std::int64_t kEvictSecondsMax = 366 * std::int64_t{86400};
+
+bool is_label(const std::string& zone) {
+  return zone.size() <= kZoneBytesMax && std::ranges::all_of(zone, [](char c) { return c >= ' ' && c <= '~'; });
+}
 }  // namespace
 
 std::expected<NodeOptions, int> parse_options(int argc, char** argv) {
   NodeOptions options;
   std::string port, peer, data, listen = "127.0.0.1";
   int arcs = 1 << ArcMap::kBitsDefault;
+  auto evict_after = std::chrono::duration_cast<std::chrono::seconds>(options.evict_after).count();
   CLI::App app{
       "One node of a ChordFS ring.\n"
       "  chordfs-node 6000                starts a ring (or comes back to it, if its directory is in one)\n"
@@ -57,6 +67,13 @@ std::expected<NodeOptions, int> parse_options(int argc, char** argv) {
   app.add_option("--arcs", arcs, "New ring: arcs that the circle is cut into, a power of two up to 65536");
   app.add_option("--positions", options.positions, "New ring: positions of every node on the circle")
       ->check(CLI::Range(1, 16));
+  app.add_option("--replicas", options.replicas, "New ring: copies of everything, an odd number up to 7 (default: 3)");
+  app.add_option("--zone", options.zone,
+                 "What this node shares its fate with (a rack, a room): copies go to different zones")
+      ->type_name("LABEL");
+  app.add_option("--evict-after", evict_after,
+                 "Seconds that a node may be silent before its copies are made elsewhere (default: 60)")
+      ->type_name("SECONDS");
   app.add_flag("--verbose", options.verbose, "Log more");
   app.set_version_flag("--version", "chordfs-node " CHORDFS_VERSION);
   app.failure_message([](const CLI::App*, const CLI::Error& error) {
@@ -84,6 +101,19 @@ std::expected<NodeOptions, int> parse_options(int argc, char** argv) {
     return std::unexpected(refuse("--arcs: a power of two from 1 to 65536"));
   while (1 << options.arc_bits > arcs) --options.arc_bits;
   while (1 << options.arc_bits < arcs) ++options.arc_bits;
+  if (options.replicas < 1 || options.replicas > kReplicasMax)
+    return std::unexpected(refuse(fmt::format("--replicas: from 1 to {}, and odd", kReplicasMax)));
+  // A majority of 4 is 3: the fourth voter costs as much as the others and survives nothing more.
+  if (options.replicas % 2 == 0)
+    return std::unexpected(
+        refuse(fmt::format("--replicas {}: an odd number, because {} copies survive no more failures "
+                           "than {}",
+                           options.replicas, options.replicas, options.replicas - 1)));
+  if (!is_label(options.zone))
+    return std::unexpected(refuse(fmt::format("--zone: up to {} printable ASCII characters", kZoneBytesMax)));
+  if (evict_after < 1 || evict_after > kEvictSecondsMax)
+    return std::unexpected(refuse(fmt::format("--evict-after: seconds, from 1 to {}", kEvictSecondsMax)));
+  options.evict_after = std::chrono::seconds(evict_after);
   options.data = data.empty() ? data_directory(options.self.port) : std::filesystem::path(data);
   return options;
 }

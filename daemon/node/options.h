@@ -6,6 +6,7 @@
 #include <string>
 
 #include "proto/base/result.h"
+#include "proto/base/runtime.h"
 #include "proto/id/id.h"
 #include "proto/rpc/transport.h"
 
@@ -17,6 +18,9 @@ struct NodeOptions {
   std::filesystem::path data;
   int arc_bits = ArcMap::kBitsDefault;
   int positions = 8;
+  int replicas = 3;
+  std::string zone;
+  Duration evict_after = 60s;
   bool verbose = false;
 };
 

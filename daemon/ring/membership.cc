@@ -85,7 +85,7 @@ Result<std::vector<Endpoint>> Ring::learn_ring(const wire::RingInfo& info, const
   Uuid ring, node;
   Endpoint self;
   if (!Uuid::parse(info.ring(), ring) || ring.empty() || info.arc_bits() > ArcMap::kBitsMax || info.positions() == 0 ||
-      info.positions() > kPositionsMax || !parse(info.self(), node, self))
+      info.positions() > kPositionsMax || info.replicas() > kReplicasMax || !parse(info.self(), node, self))
     return Error{Errc::bad_message, "ring info from " + at.text() + " makes no sense"};
   if (!ring_.empty() && ring != ring_)
     return Error{Errc::wrong_ring,
@@ -93,6 +93,7 @@ Result<std::vector<Endpoint>> Ring::learn_ring(const wire::RingInfo& info, const
   // Positions once made stay: a second join after an error is into the same ring.
   ring_ = ring;
   config_.arc_bits = static_cast<int>(info.arc_bits());
+  if (info.replicas() > 0) config_.replicas = static_cast<int>(info.replicas());
   if (slots_.empty()) config_.positions = static_cast<int>(info.positions());
   peers_.met(node, self);
   std::vector<Endpoint> seeds{at};

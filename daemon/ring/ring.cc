@@ -38,6 +38,7 @@ Ring::Ring(Runtime& runtime, Transport& transport, RingConfig config)
       asks_(runtime) {
   CHECK(config_.positions > 0 && config_.positions <= static_cast<int>(kPositionsMax), "{}", config_.positions);
   CHECK(config_.arc_bits >= 0 && config_.arc_bits <= ArcMap::kBitsMax, "{}", config_.arc_bits);
+  CHECK(config_.replicas >= 0 && config_.replicas <= kReplicasMax, "{}", config_.replicas);
   for (auto peer = config_.peers.rbegin(); peer != config_.peers.rend(); ++peer) {
     Uuid node;
     Endpoint at;
@@ -211,7 +212,10 @@ Reply Ring::answer(const wire::Request& request) {
   switch (request.kind_case()) {
     case wire::Request::kPing: {
       Reply reply;
-      *reply.header.mutable_ping()->mutable_peer() = config_.self;
+      auto& ping = *reply.header.mutable_ping();
+      *ping.mutable_peer() = config_.self;
+      ping.set_zone(config_.zone);
+      ping.set_leaving(leaving_);
       return reply;
     }
     case wire::Request::kNeighbours:
@@ -317,6 +321,7 @@ Reply Ring::answer_ring_info(const wire::RingInfoRequest& request) {
   info.set_ring(ring_.bytes());
   info.set_arc_bits(static_cast<std::uint32_t>(config_.arc_bits));
   info.set_positions(static_cast<std::uint32_t>(config_.positions));
+  info.set_replicas(static_cast<std::uint32_t>(config_.replicas));
   *info.mutable_self() = config_.self;
   for (const auto& peer : peers_.list()) {
     if (info.peers_size() == static_cast<int>(kRingInfoPeersMax)) break;

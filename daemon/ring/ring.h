@@ -25,14 +25,18 @@
 namespace chordfs {
 
 inline constexpr int kPositionsDefault = 8;
+/// Of an arc, in all; a ring that says more is refused.
+inline constexpr int kReplicasMax = 7;
 inline constexpr std::size_t kNoticesMax = 64;
 inline constexpr std::size_t kTellsMax = 256;
 
 struct RingConfig {
   wire::Peer self;
   Uuid ring;                          ///< Empty: in none yet.
-  int positions = kPositionsDefault;  ///< A ring that is joined decides this and arc_bits.
+  int positions = kPositionsDefault;  ///< A ring that is joined decides this, arc_bits and replicas.
   int arc_bits = ArcMap::kBitsDefault;
+  int replicas = 0;  ///< Of every arc: what the ring was created with. 0: not known yet.
+  std::string zone;  ///< Told to whoever pings.
   int successor_nodes = kSuccessorNodes;
   Duration stabilize_every = 1s;
   Duration fingers_every = 1s;
@@ -85,8 +89,14 @@ class Ring {
   awaitable<Result<Found>> find_successor(Id id);
 
   const Uuid& uuid() const { return ring_; }
+  bool is_self(const Uuid& node) const { return node == node_; }
   int arc_bits() const { return config_.arc_bits; }
   int positions() const { return config_.positions; }
+  int replicas() const { return config_.replicas; }
+  const std::string& zone() const { return config_.zone; }
+  /// From now on pings are told that this node leaves, long before leave(): nobody should give it anything.
+  void say_leaving() { leaving_ = true; }
+  bool leaving() const { return leaving_; }
   /// Every position is in the ring.
   bool joined() const;
   /// Remembered peers, latest heard of first: for the address book.
@@ -197,6 +207,7 @@ class Ring {
   LookupCounters lookups_;
   std::set<Uuid> looked_for_;  ///< Being asked now whether they live.
   bool started_ = false;
+  bool leaving_ = false;                      ///< Said to those who ping.
   std::vector<std::unique_ptr<Slot>> slots_;  ///< Never changes once made: coroutines keep references to slots.
   TaskGroup tasks_;
   TaskGroup asks_;  ///< Questions of lookups, which may end after them.

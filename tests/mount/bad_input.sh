@@ -11,7 +11,7 @@ refuses() {
   CHORDFS_TEST=$work timeout 120 "$@" >"$work/log/refusal.out" 2>"$work/log/refusal" </dev/null || code=$?
   [ "$code" -eq "$wanted" ] || fail "$what: exit code $code, not $wanted: $(tail -3 "$work/log/refusal")"
   [ "$(wc -l <"$work/log/refusal")" -eq 1 ] || fail "$what: not one line: $(cat "$work/log/refusal")"
-  grep -qE "$pattern" "$work/log/refusal" || fail "$what: does not say $pattern: $(cat "$work/log/refusal")"
+  grep -qE -- "$pattern" "$work/log/refusal" || fail "$what: does not say $pattern: $(cat "$work/log/refusal")"
   step "$what: $(cat "$work/log/refusal")"
 }
 left_out() { step "left out: $*"; }
@@ -46,6 +46,15 @@ port=$(free_port)
 for other in 0 65536 abc localhost:0 :6000; do node_refuses 2 "peer $other" 'PORT or HOST:PORT' "$no_data" "$port" "$other"; done
 node_refuses 2 "itself as peer" 'cannot join through itself' "$no_data" "$port" "$port"
 node_refuses 2 "an option that does not exist" 'chordfs-node --help' "$no_data" "$port" --fast
+for n in 0 8 -1; do node_refuses 2 "--replicas $n" '--replicas: from 1 to 7, and odd' "$no_data" "$port" --replicas "$n"; done
+for n in 2 4 6; do node_refuses 2 "--replicas $n" "--replicas $n: an odd number" "$no_data" "$port" --replicas "$n"; done
+node_refuses 2 "--replicas many" 'replicas' "$no_data" "$port" --replicas many
+node_refuses 2 "a zone of 65 bytes" '--zone: up to 64' "$no_data" "$port" --zone "$(printf 'z%.0s' {1..65})"
+node_refuses 2 "a zone with a line break" '--zone: up to 64 printable' "$no_data" "$port" --zone $'rack\n1'
+for n in 0 -5 999999999999; do
+  node_refuses 2 "--evict-after $n" '--evict-after: seconds, from 1' "$no_data" "$port" --evict-after "$n"
+done
+node_refuses 2 "--evict-after soon" 'evict-after' "$no_data" "$port" --evict-after soon
 for other in 0 65536 abc; do mount_refuses 2 "mount by $other" 'PORT or HOST:PORT' "$work/mnt" "$other"; done
 [ ! -e "$no_data" ] || fail "a wrong command line made a data directory"
 # Help says the codes.
