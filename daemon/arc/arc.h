@@ -36,7 +36,6 @@ struct Arc {
   Time led_since{};
   std::map<std::uint64_t, Waiter> waiting;         ///< By index.
   std::set<std::pair<Uuid, Generation>> complete;  ///< Learners that have all blocks.
-  std::map<Uuid, std::uint64_t> bytes_left;        ///< Of blocks, as members last said.
   std::uint64_t completing = 0;                    ///< Learners being asked to get them.
   std::uint64_t confirmed = 0;                     ///< The round that was last made known.
   std::optional<Time> view_since;                  ///< When the view was seen uncommitted first.

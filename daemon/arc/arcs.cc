@@ -60,7 +60,7 @@ awaitable<Result<void>> Arcs::create(ArcMap map) {
   // A snapshot with an index of its own, so that nobody can take an empty replica for the beginning (finding 5).
   constexpr std::uint64_t kFirst = 1;
   Replica self{.node = self_, .at = endpoint_of(options_.self), .generation = {kFirst, kFirst}};
-  RaftLog log(kFirst, kFirst, View{.voters = {self}}, kFirst);
+  RaftLog log(kFirst, kFirst, ArcView{.voters = {self}}, kFirst);
   disk::HardState hard;
   hard.set_term(kFirst);
   disk::ArcReplica replica;
@@ -134,7 +134,7 @@ awaitable<Result<void>> Arcs::recover_arc(ArcNumber number) {
   if (found->hard && !parse_sealed(keys::hard_state(number), *found->hard, hard)) co_return damaged;
   auto view = view_from(base.view());
   if (!view && base.index() != 0) co_return damaged;
-  RaftLog log(base.index(), base.term(), view.value_or(View{}), base.view_index());
+  RaftLog log(base.index(), base.term(), view.value_or(ArcView{}), base.view_index());
   for (auto& [index, stored] : found->entries) {
     if (index <= log.base()) continue;
     auto entry = decode_entry(number, index, stored);
@@ -291,7 +291,7 @@ awaitable<Result<void>> Arcs::put_block(ArcNumber number, std::string block, Byt
 
 awaitable<Result<void>> Arcs::drop_blocks(ArcNumber number, std::vector<std::string> blocks) {
   CO_TRY(auto arc, co_await begin(number));
-  co_return co_await copies_.drop(number, std::move(blocks), false);
+  co_return co_await copies_.drop(number, std::move(blocks), Copies::Drop::everywhere);
 }
 
 std::optional<Copies::Members> Arcs::members_of(ArcNumber number) const {
@@ -299,6 +299,7 @@ std::optional<Copies::Members> Arcs::members_of(ArcNumber number) const {
   if (!arc || !arc->raft || arc->replacing) return std::nullopt;
   const auto& raft = *arc->raft;
   Copies::Members members{.view = raft.view(),
+                          .term = raft.term(),
                           .view_index = raft.view_index(),
                           .self = raft.self(),
                           .leads = raft.leads(),

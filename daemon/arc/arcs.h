@@ -121,7 +121,7 @@ class Arcs {
   awaitable<void> retire(ArcPtr arc);
   awaitable<void> ask_if_member(ArcPtr arc);
   void look_after(const ArcPtr& arc);
-  awaitable<std::optional<std::pair<View, std::uint64_t>>> ask_view(ArcNumber arc);
+  awaitable<std::optional<std::pair<ArcView, std::uint64_t>>> ask_view(ArcNumber arc);
 
   Runtime& runtime_;
   Disk& disk_;

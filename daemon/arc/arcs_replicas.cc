@@ -53,7 +53,7 @@ awaitable<Result<void>> Arcs::erase(ArcPtr arc, disk::ArcReplica replica, bool a
   for (char kind : {'a', 'b', 'l', 'p', 'v'})
     batch.erase_range(keys::of_arc(kind, number), keys::end_of_arc(kind, number));
   batch.put(keys::replica(number), seal_record(keys::replica(number), replica.SerializeAsString()));
-  if (anew) put_base(batch, number, RaftLog(0, 0, View{}, 0), true);
+  if (anew) put_base(batch, number, RaftLog(0, 0, ArcView{}, 0), true);
   for (;;) {
     auto written = co_await disk_.commit(batch, Sync::yes);
     if (written || written.code() == Errc::cancelled) co_return written;
@@ -77,7 +77,7 @@ awaitable<void> Arcs::adopt(ArcPtr arc, Generation generation, wire::RaftMessage
   make_replica(arc, {.arc = arc->number,
                      .self = {.node = self_, .at = endpoint_of(options_.self), .generation = generation},
                      .hard = {},
-                     .log = RaftLog(0, 0, View{}, 0),
+                     .log = RaftLog(0, 0, ArcView{}, 0),
                      .applied = 0,
                      .passive = true});
   arc->replacing = false;
@@ -113,7 +113,7 @@ awaitable<void> Arcs::retire(ArcPtr arc) {
   while (!arc->raft && !arc->replacing) {
     if (blocks_.list(arc->number).empty() && blocks_.suspects(arc->number).empty()) co_return;
     if (auto view = co_await ask_view(arc->number); view && view->first.find(self_) == nullptr) {
-      auto back = co_await copies_.hand_back(arc->number, view->first, view->second);
+      auto back = co_await copies_.hand_back(arc->number, view->first);
       if (back && *back && !arc->raft && !arc->replacing) {
         std::ignore = co_await blocks_.erase_arc(arc->number);
         co_return;
@@ -124,7 +124,7 @@ awaitable<void> Arcs::retire(ArcPtr arc) {
 }
 
 /// The members, as the arc's leader knows them.
-awaitable<std::optional<std::pair<View, std::uint64_t>>> Arcs::ask_view(ArcNumber number) {
+awaitable<std::optional<std::pair<ArcView, std::uint64_t>>> Arcs::ask_view(ArcNumber number) {
   auto desired = co_await hooks_.desired(number, {});
   if (!desired) co_return std::nullopt;
   for (const auto& node : desired->listed) {
@@ -204,7 +204,7 @@ void Arcs::add_status(wire::Status& status) const {
       const auto* known = raft.progress(member);
       one.set_matched(member.node == self_ ? raft.durable() : (known != nullptr ? known->match : 0));
       one.set_complete(changer_->complete(arc, member));
-      one.set_bytes_left(member.node == self_ ? copies_.bytes_left(arc->number) : changer_->bytes_left(arc, member));
+      one.set_bytes_left(member.node == self_ ? copies_.bytes_left(arc->number) : copies_.bytes_left_at(arc->number, member));
     }
   }
 }

@@ -40,7 +40,7 @@ class Snapshots {
     ArcNumber arc = 0;
     std::shared_ptr<const RecordView> records;
     std::uint64_t index = 0, term = 0, view_index = 0;
-    View view;
+    ArcView view;
     Time touched{};
   };
   awaitable<Result<std::uint64_t>> open(ArcPtr arc);

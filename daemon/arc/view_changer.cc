@@ -43,11 +43,6 @@ bool ViewChanger::complete(const ArcPtr& arc, const Replica& member) const {
   return raft.view().votes(member) || arc->complete.contains({member.node, member.generation});
 }
 
-std::uint64_t ViewChanger::bytes_left(const ArcPtr& arc, const Replica& member) const {
-  auto found = arc->bytes_left.find(member.node);
-  return found == arc->bytes_left.end() ? 0 : found->second;
-}
-
 awaitable<void> ViewChanger::round(ArcPtr arc) {
   auto& runtime = arcs_.runtime_;
   auto raft = arc->raft;

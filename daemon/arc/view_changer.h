@@ -24,7 +24,6 @@ class ViewChanger {
 
   /// As far as the leader knows the member has every record and every block.
   bool complete(const ArcPtr& arc, const Replica& member) const;
-  std::uint64_t bytes_left(const ArcPtr& arc, const Replica& member) const;
 
  private:
   awaitable<void> rounds();

@@ -68,14 +68,14 @@ class Planner {
   }
 
   ViewStep enter_joint(const Replicas& voters) const {
-    View next{.voters = sorted(voters), .old_voters = voters_, .learners = s_.view.learners};
+    ArcView next{.voters = sorted(voters), .old_voters = voters_, .learners = s_.view.learners};
     std::erase_if(next.learners, [&](const Replica& one) { return has_node(next.voters, one.node); });
     if (planted(Defect::no_joint_consensus)) next.old_voters.clear();
     return {.propose = std::move(next)};
   }
 
   ViewStep leave_joint() const {
-    View next{.voters = s_.view.voters, .old_voters = {}, .learners = s_.view.learners};
+    ArcView next{.voters = s_.view.voters, .old_voters = {}, .learners = s_.view.learners};
     // Who votes no longer but is to keep a copy (two nodes: one votes) learns from now on.
     for (const auto& old : s_.view.old_voters)
       if (!has_node(next.voters, old.node) && has_node(s_.desired, old.node)) next.learners.push_back(old);
@@ -84,13 +84,13 @@ class Planner {
 
   /// Safe: the joint view and the old one both need a majority of the old voters.
   ViewStep take_back() const {
-    View next{.voters = s_.view.old_voters, .old_voters = {}, .learners = s_.view.learners};
+    ArcView next{.voters = s_.view.old_voters, .old_voters = {}, .learners = s_.view.learners};
     for (const auto& one : s_.view.voters)
       if (!has_node(next.voters, one.node)) next.learners.push_back(one);
     return {.propose = std::move(next)};
   }
 
-  std::optional<View> add_learners() const {
+  std::optional<ArcView> add_learners() const {
     auto next = s_.view;
     for (const auto* set : {&targets_, &s_.desired})
       for (const auto& one : *set)
@@ -99,7 +99,7 @@ class Planner {
     return next;
   }
 
-  std::optional<View> drop_learners() const {
+  std::optional<ArcView> drop_learners() const {
     auto next = s_.view;
     std::erase_if(next.learners, [&](const Replica& one) { return !wanted(one.node); });
     if (next.learners.size() == s_.view.learners.size()) return std::nullopt;

@@ -15,7 +15,7 @@ namespace chordfs {
 
 /// What the leader knows of its arc at this moment.
 struct Standing {
-  View view;
+  ArcView view;
   bool committed = false;
   bool overdue = false;  ///< The (joint) view has not committed for long.
   Replica self;
@@ -29,7 +29,7 @@ struct Standing {
 };
 
 struct ViewStep {
-  std::optional<View> propose;        ///< Members with generation {0, 0} are new.
+  std::optional<ArcView> propose;        ///< Members with generation {0, 0} are new.
   std::optional<Replica> make_whole;  ///< This learner must be complete before anything else can happen.
   std::optional<Uuid> hand_over_to;
   bool settled() const { return !propose && !make_whole && !hand_over_to; }

@@ -67,6 +67,7 @@ awaitable<Result<void>> Node::save_ring() {
   info.set_ring(ring_id_.bytes());
   info.set_arc_bits(static_cast<std::uint32_t>(map_.bits()));
   info.set_positions(static_cast<std::uint32_t>(ring_->positions()));
+  info.set_replicas(static_cast<std::uint32_t>(ring_->replicas()));
   // Their order is who was heard last, which changes all the time and matters only when there are too many.
   std::set<std::string> peers;
   for (auto& peer : ring_->known_peers()) {
@@ -90,9 +91,8 @@ awaitable<Result<void>> Node::start() {
   self_.set_port(config_.self.port);
   transport_.serve([this](Request request) { return handle(std::move(request)); });
   CO_TRY_VOID(co_await enter_ring(identity));
-  CO_TRY_VOID(co_await sweep_blocks());
   trees_->start();
-  mover_->start();
+  arcs_->start();
   tasks_.spawn("save peers", save_peers());
   serving_ = true;
   co_return Result<void>();
@@ -108,7 +108,7 @@ awaitable<Result<void>> Node::enter_ring(Identity& identity) {
     make_ring(info);
     // What this node holds is served whether or not the ring has formed around it yet: custody is in the logs.
     make_layers();
-    CO_TRY_VOID(co_await arcs_->recover());
+    CO_TRY_VOID(co_await arcs_->recover(map_));
     if (!config_.join.empty()) {
       auto joined = co_await ring_->join(config_.join);
       if (joined) co_return joined;
@@ -126,6 +126,7 @@ awaitable<Result<void>> Node::enter_ring(Identity& identity) {
     info.set_ring(new_uuid(runtime_).bytes());
     info.set_arc_bits(static_cast<std::uint32_t>(config_.arc_bits));
     info.set_positions(static_cast<std::uint32_t>(config_.positions));
+    info.set_replicas(static_cast<std::uint32_t>(config_.replicas));
     make_ring(info);
     ring_->create();
     ring_->start();
@@ -137,7 +138,7 @@ awaitable<Result<void>> Node::enter_ring(Identity& identity) {
   }
   ring_id_ = ring_->uuid();
   make_layers();
-  if (config_.join.empty()) CO_TRY_VOID(co_await arcs_->create(map_));
+  CO_TRY_VOID(co_await(config_.join.empty() ? arcs_->create(map_) : arcs_->recover(map_)));
   // Last, so that a start that failed half-way is a new node again next time.
   co_return co_await save_ring();
 }
@@ -149,10 +150,12 @@ void Node::make_ring(const wire::RingInfo& info) {
   if (config.ring != Uuid()) {
     config.arc_bits = static_cast<int>(info.arc_bits());
     config.positions = static_cast<int>(info.positions());
+    config.replicas = static_cast<int>(info.replicas());
   }
+  config.zone = config_.zone;
   config.peers = {info.peers().begin(), info.peers().end()};
   config.on_change = [this, told = std::move(config.on_change)] {
-    if (mover_) mover_->nudge();
+    if (order_) order_->changed();
     if (told) told();
   };
   ring_ = std::make_unique<Ring>(runtime_, transport_, std::move(config));
@@ -161,18 +164,21 @@ void Node::make_ring(const wire::RingInfo& info) {
 void Node::make_layers() {
   client_ = std::make_unique<RingClient>(runtime_, transport_, std::vector<Endpoint>{config_.self});
   client_->adopt(ring_id_, map_);
+  order_ = std::make_unique<Order>(runtime_, transport_, *ring_);
   arcs_ = std::make_unique<Arcs>(
       runtime_, disk_, *blocks_, std::make_shared<const Tree>(map_),
+      Arcs::Options{.self = self_, .evict_after = config_.evict_after, .raft = {}},
       Arcs::Hooks{.call = [this](wire::Peer to, Request request,
                                  Duration timeout) { return call(std::move(to), std::move(request), timeout); },
+                  .post =
+                      [this](Endpoint to, Request request) {
+                        request.header.set_ring(ring_id_.bytes());
+                        transport_.post(std::move(to), std::move(request));
+                      },
+                  .desired = [this](ArcNumber arc, Replicas members) { return desired(arc, std::move(members)); },
                   .led = [this](ArcNumber arc) { trees_->led(arc); },
                   .fatal = [this](Error error) { fail(std::move(error)); }});
   trees_ = std::make_unique<TreeService>(runtime_, *arcs_, *client_);
-  mover_ = std::make_unique<Mover>(*arcs_, self_, config_.move_period, [this](ArcNumber arc, Mover::Nodes refusing) {
-    return desired(arc, std::move(refusing));
-  });
-  receiver_ = std::make_unique<Receiver>(*arcs_);
-  arcs_->start();
 }
 
 bool Node::is_alone() const {
@@ -182,22 +188,15 @@ bool Node::is_alone() const {
   return true;
 }
 
-/// Blocks of arcs that this node has no part in: a crash came between forgetting an arc and erasing its blocks.
-awaitable<Result<void>> Node::sweep_blocks() {
-  for (auto arc : blocks_->arcs())
-    if (!arcs_->find(arc)) CO_TRY_VOID(co_await blocks_->erase_arc(arc));
-  co_return Result<void>();
-}
-
 awaitable<void> Node::stop() {
   serving_ = false;
   tasks_.stop();
   co_await tasks_.join();
   if (ring_) co_await ring_->stop();
-  if (mover_) co_await mover_->stop();
   if (trees_) co_await trees_->stop();
   if (client_) co_await client_->stop();
   if (arcs_) co_await arcs_->stop();
+  if (order_) co_await order_->stop();
 }
 
 awaitable<Result<void>> Node::ended() {
@@ -215,36 +214,76 @@ awaitable<Result<Reply>> Node::call(wire::Peer to, Request request, Duration tim
   return transport_.call(endpoint_of(to), std::move(request), timeout);
 }
 
-awaitable<std::optional<wire::Peer>> Node::desired(ArcNumber arc, Mover::Nodes refusing) {
-  if (!leaving_ && ring_->owns(map_.point(arc))) co_return std::nullopt;
-  auto found = co_await ring_->find_successor(map_.point(arc));
+/// Clockwise from the arc's point: the ring's nodes, and among them members that it does not see at this moment.
+awaitable<std::optional<Arcs::Desired>> Node::desired(ArcNumber arc, Replicas members) {
+  auto found = co_await order_->of(arc);
   if (!found) co_return std::nullopt;
-  // A node that leaves hands over to the next node after its own positions that does not leave, too.
-  refusing.insert(self_.node());
-  for (const auto& position : found->positions)
-    if (!leaving_ || !refusing.contains(position.node.bytes())) co_return to_peer(position.node, position.at);
-  co_return std::nullopt;
+  const auto point = map_.point(arc);
+  auto distance = [&](const Candidate& candidate) {
+    Uuid node;
+    Uuid::parse(candidate.peer.node(), node);
+    std::optional<Id> nearest;
+    for (int i = 0; i < ring_->positions(); ++i)
+      if (auto far = position_id(node, static_cast<std::uint32_t>(i)) - point; !nearest || far < *nearest) nearest = far;
+    return *nearest;
+  };
+  Arcs::Desired desired;
+  std::map<Id, Candidate> candidates;
+  auto replica_of = [](const wire::Peer& peer) {
+    Replica replica{.at = endpoint_of(peer)};
+    Uuid::parse(peer.node(), replica.node);
+    return replica;
+  };
+  for (auto& candidate : *found) {
+    desired.listed.push_back(replica_of(candidate.peer));
+    if (candidate.peer.node() == self_.node()) candidate.leaving = leaving_;
+    const auto far = distance(candidate);
+    candidates.emplace(far, std::move(candidate));
+  }
+  for (const auto& member : members) {
+    Candidate candidate{.peer = to_peer(member.node, member.at)};
+    const auto far = distance(candidate);
+    candidates.emplace(far, std::move(candidate));
+  }
+  std::vector<Candidate> in_order;
+  for (auto& [far, candidate] : candidates) in_order.push_back(std::move(candidate));
+  for (const auto& peer : choose(in_order, ring_->replicas())) desired.chosen.push_back(replica_of(peer));
+  co_return desired;
 }
 
-Result<Reply> Node::leave() {
+awaitable<std::size_t> Node::nodes_without_me() {
+  auto found = co_await order_->of(0);
+  std::size_t nodes = 0;
+  if (found)
+    for (const auto& candidate : *found) nodes += !candidate.leaving && candidate.peer.node() != self_.node();
+  co_return nodes;
+}
+
+awaitable<Result<Reply>> Node::leave(bool force) {
   Reply reply;
   auto& progress = *reply.header.mutable_leave();
   if (!leaving_) {
     if (is_alone())
-      return Error{Errc::not_permitted, "the last node cannot leave: nobody would hold its files. Stop it instead"};
-    leaving_ = true;
-    spdlog::info("leaving the ring: {} arcs to hand over", arcs_->all().size());
-    receiver_->refuse();
-    mover_->hurry();
-    tasks_.spawn("leave", leave_when_empty());
+      co_return Error{Errc::not_permitted, "the last node cannot leave: nobody would hold its files. Stop it instead"};
+    const auto promised = static_cast<std::size_t>(ring_->replicas());
+    if (auto rest = co_await nodes_without_me(); rest < promised && !force)
+      co_return Error{Errc::not_permitted,
+                      fmt::format("{} node{} would remain, for {} copies of everything: add one first, or use --force",
+                                  rest, rest == 1 ? "" : "s", promised)};
+    if (!std::exchange(leaving_, true)) {
+      spdlog::info("leaving the ring: {} arcs to hand over", arcs_->all().size());
+      ring_->say_leaving();
+      arcs_->leave();
+      tasks_.spawn("leave", leave_when_empty());
+    }
   }
-  progress.set_arcs_left(static_cast<std::uint32_t>(arcs_->all().size()));
+  progress.set_arcs_left(static_cast<std::uint32_t>(arcs_->parts_left()));
   progress.set_done(left_);
-  return reply;
+  co_return reply;
 }
 
 awaitable<void> Node::leave_when_empty() {
-  while (!arcs_->all().empty()) co_await runtime_.sleep(100ms);
+  while (arcs_->parts_left() > 0) co_await runtime_.sleep(100ms);
   if (auto gone = co_await ring_->leave(); !gone) spdlog::warn("neighbours not told: {}", gone.error().text());
   // What is left of this directory is a new node's.
   Batch batch;

@@ -12,8 +12,7 @@
 #include <vector>
 
 #include "daemon/arc/arcs.h"
-#include "daemon/arc/mover.h"
-#include "daemon/arc/receiver.h"
+#include "daemon/node/order.h"
 #include "daemon/node/tree_service.h"
 #include "daemon/ring/ring.h"
 #include "daemon/tree/tree.h"
@@ -31,7 +30,6 @@ struct NodeConfig {
   std::string zone;            ///< Copies go to different zones where there are enough.
   Duration evict_after = 60s;  ///< How long a node may be silent before its copies are made elsewhere.
   std::string version = CHORDFS_VERSION;
-  Duration move_period = 1s;
   RingConfig ring;  ///< Periods, timeouts, on_change; identity and addresses are filled in.
 };
 
@@ -63,18 +61,19 @@ class Node {
   void make_ring(const wire::RingInfo& info);
   void make_layers();
   bool is_alone() const;
-  awaitable<Result<void>> sweep_blocks();
 
   awaitable<Reply> handle(Request request);
   awaitable<Result<Reply>> dispatch(Request request);
+  awaitable<Result<Reply>> dispatch_arcs(Request request);
   awaitable<Result<Reply>> put_block(wire::PutBlock put, Bytes contents);
   awaitable<Result<Reply>> get_block(wire::GetBlock get);
   awaitable<Result<Reply>> drop_blocks(wire::DropBlock drop);
   awaitable<Result<Reply>> status(wire::StatusRequest request);
-  Result<Reply> leave();
-  void take_hints(const wire::ArcHint& hint);
+  awaitable<Result<Reply>> leave(bool force);
+  /// How many nodes would hold the arcs if this one left.
+  awaitable<std::size_t> nodes_without_me();
 
-  awaitable<std::optional<wire::Peer>> desired(ArcNumber arc, Mover::Nodes refusing);
+  awaitable<std::optional<Arcs::Desired>> desired(ArcNumber arc, Replicas members);
   awaitable<Result<Reply>> call(wire::Peer to, Request request, Duration timeout);
   awaitable<void> leave_when_empty();
   awaitable<void> save_peers();
@@ -93,8 +92,7 @@ class Node {
   std::unique_ptr<RingClient> client_;
   std::unique_ptr<Ring> ring_;
   std::unique_ptr<Arcs> arcs_;
-  std::unique_ptr<Mover> mover_;
-  std::unique_ptr<Receiver> receiver_;
+  std::unique_ptr<Order> order_;
   std::unique_ptr<TreeService> trees_;
   bool serving_ = false;
   bool leaving_ = false;

@@ -71,28 +71,44 @@ awaitable<Result<Reply>> Node::dispatch(Request request) {
       co_return co_await trees_->query(std::move(*header.mutable_query()));
     case wire::Request::kAssertOpens:
       co_return co_await trees_->assert_opens(std::move(*header.mutable_assert_opens()));
+    case wire::Request::kRaft:
+      arcs_->receive(header.raft());
+      co_return Reply{};
+    case wire::Request::kStatus:
+      co_return co_await status(header.status());
+    case wire::Request::kLeave:
+      co_return co_await leave(header.leave().force());
+    default:
+      co_return co_await dispatch_arcs(std::move(request));
+  }
+}
+
+/// What members of an arc ask one another, and blocks.
+awaitable<Result<Reply>> Node::dispatch_arcs(Request request) {
+  auto& header = request.header;
+  Reply reply;
+  switch (header.kind_case()) {
     case wire::Request::kPutBlock:
-      co_return co_await put_block(header.put_block(), std::move(request.payload));
+      co_return co_await put_block(std::move(*header.mutable_put_block()), std::move(request.payload));
     case wire::Request::kGetBlock:
       co_return co_await get_block(header.get_block());
     case wire::Request::kDropBlock:
       co_return co_await drop_blocks(std::move(*header.mutable_drop_block()));
-    case wire::Request::kArcHint:
-      take_hints(header.arc_hint());
-      co_return Reply{};
-    case wire::Request::kArcOffer:
-      if (header.arc_offer().arc() >= map_.count()) break;
-      co_return co_await receiver_->offer(std::move(*header.mutable_arc_offer()));
     case wire::Request::kArcPage:
-      co_return co_await receiver_->page(std::move(*header.mutable_arc_page()));
-    case wire::Request::kArcAppend:
-      co_return co_await receiver_->append(std::move(*header.mutable_arc_append()));
-    case wire::Request::kArcTake:
-      co_return co_await receiver_->take(std::move(*header.mutable_arc_take()));
-    case wire::Request::kStatus:
-      co_return co_await status(header.status());
-    case wire::Request::kLeave:
-      co_return leave();
+      co_return co_await arcs_->page(std::move(*header.mutable_arc_page()));
+    case wire::Request::kArcView:
+      co_return arcs_->view(header.arc_view());
+    case wire::Request::kArcHash:
+      co_return co_await arcs_->hash(header.arc_hash());
+    case wire::Request::kBlockSums: {
+      CO_TRY(*reply.header.mutable_block_sums(), arcs_->copies().sums(header.block_sums()));
+      co_return reply;
+    }
+    case wire::Request::kCompareBlocks: {
+      CO_TRY(*reply.header.mutable_compare_blocks(),
+             co_await arcs_->copies().compare(std::move(*header.mutable_compare_blocks())));
+      co_return reply;
+    }
     default:
       break;
   }
@@ -103,13 +119,16 @@ awaitable<Result<Reply>> Node::put_block(wire::PutBlock put, Bytes contents) {
   if (put.block().size() != kBlockIdBytes) co_return Error{Errc::bad_message, "a block identifier of the wrong size"};
   if (contents.empty() || contents.size() > kBlockBytesMax)
     co_return Error{Errc::bad_message, fmt::format("a block of {} bytes", contents.size())};
-  CO_TRY_VOID(co_await arcs_->put_block(put.arc(), put.block(), std::move(contents), put.crc(), put.passed_on()));
+  CO_TRY_VOID(co_await(put.passed_on()
+                           ? arcs_->copies().put_here(std::move(put), std::move(contents))
+                           : arcs_->put_block(put.arc(), put.block(), std::move(contents), put.crc())));
   co_return Reply{};
 }
 
 awaitable<Result<Reply>> Node::get_block(wire::GetBlock get) {
   if (get.block().size() != kBlockIdBytes) co_return Error{Errc::bad_message, "a block identifier of the wrong size"};
-  auto read = co_await arcs_->get_block(get.arc(), get.block(), get.offset(), get.length());
+  auto read = co_await arcs_->copies().get(get.arc(), get.block(), get.offset(), get.length(),
+                                           get.here() ? Copies::Look::here : Copies::Look::anywhere);
   // Programs only see an I/O error: here it is said which file of which disk it was.
   if (read.code() == Errc::corrupt || read.code() == Errc::io_error) spdlog::error("{}", read.error().text());
   CO_TRY(auto part, std::move(read));
@@ -121,13 +140,11 @@ awaitable<Result<Reply>> Node::get_block(wire::GetBlock get) {
 }
 
 awaitable<Result<Reply>> Node::drop_blocks(wire::DropBlock drop) {
-  CO_TRY_VOID(co_await arcs_->drop_blocks(drop.arc(), {drop.blocks().begin(), drop.blocks().end()}));
+  std::vector<std::string> blocks(drop.blocks().begin(), drop.blocks().end());
+  CO_TRY_VOID(co_await(drop.passed_on()
+                           ? arcs_->copies().drop(drop.arc(), std::move(blocks), Copies::Drop::passed_on)
+                           : arcs_->drop_blocks(drop.arc(), std::move(blocks))));
   co_return Reply{};
-}
-
-void Node::take_hints(const wire::ArcHint& hint) {
-  for (auto arc : hint.arcs())
-    if (arc < map_.count()) arcs_->set_hint(arc, hint.holder());
 }
 
 awaitable<Result<Reply>> Node::status(wire::StatusRequest request) {
@@ -145,36 +162,20 @@ awaitable<Result<Reply>> Node::status(wire::StatusRequest request) {
   status.set_disk_total(space.total);
   status.set_disk_free(space.free);
   status.set_disk_used(space.used);
-  for (const auto& arc : arcs_->all()) {
-    auto& row = *status.add_arcs();
-    row.set_arc(arc->number);
-    row.set_applied(arc->applied);
-    auto usage = blocks_->usage(arc->number);
-    row.set_blocks(usage.blocks);
-    switch (arc->status.state()) {
-      case disk::ArcStatus::LEADING:
-        row.set_state("leader");
-        break;
-      case disk::ArcStatus::LEARNING:
-        row.set_state("learner");
-        break;
-      default:
-        row.set_state("leaving");
-        break;
+  status.set_replicas(static_cast<std::uint32_t>(ring_->replicas()));
+  status.set_zone(config_.zone);
+  arcs_->add_status(status);
+  if (request.blocks())
+    for (auto& row : *status.mutable_arcs()) {
+      if (row.state() != "leader") continue;
+      wire::Query query;
+      query.mutable_arc_usage();
+      if (auto counted = co_await ask(*arcs_, row.arc(), std::move(query))) {
+        row.set_inodes(counted->inodes());
+        row.set_bytes(counted->bytes());
+        status.set_files_total(status.files_total() + counted->inodes());
+      }
     }
-    if (!arc->leads()) {
-      *row.mutable_other() = arc->status.other();
-      continue;
-    }
-    if (!request.blocks()) continue;
-    wire::Query query;
-    query.mutable_arc_usage();
-    if (auto counted = co_await ask(*arcs_, arc->number, std::move(query))) {
-      row.set_inodes(counted->inodes());
-      row.set_bytes(counted->bytes());
-      status.set_files_total(status.files_total() + counted->inodes());
-    }
-  }
   co_return reply;
 }
 

@@ -8,7 +8,7 @@ namespace {
 constexpr std::size_t kEntryOverhead = 64;
 }
 
-RaftLog::RaftLog(std::uint64_t index, std::uint64_t term, View view, std::uint64_t view_index)
+RaftLog::RaftLog(std::uint64_t index, std::uint64_t term, ArcView view, std::uint64_t view_index)
     : base_(index), base_term_(term), views_{{view_index, std::move(view)}} {}
 
 std::optional<std::uint64_t> RaftLog::term_at(std::uint64_t index) const {

@@ -28,7 +28,7 @@ struct LogEntry {
 class RaftLog {
  public:
   /// Entries up to (index, term) are in the records; `view` is in force there, made by the entry `view_index`.
-  RaftLog(std::uint64_t index, std::uint64_t term, View view, std::uint64_t view_index);
+  RaftLog(std::uint64_t index, std::uint64_t term, ArcView view, std::uint64_t view_index);
 
   std::uint64_t base() const { return base_; }
   std::uint64_t base_term() const { return base_term_; }
@@ -50,18 +50,18 @@ class RaftLog {
   void cut(std::uint64_t index);
 
   /// In force: that of the last entry of kind view, committed or not.
-  const View& view() const { return views_.back().view; }
+  const ArcView& view() const { return views_.back().view; }
   std::uint64_t view_index() const { return views_.back().index; }
   /// In force at `index` ≥ base().
-  const View& view_at(std::uint64_t index) const { return made_at(index).view; }
+  const ArcView& view_at(std::uint64_t index) const { return made_at(index).view; }
   std::uint64_t view_index_at(std::uint64_t index) const { return made_at(index).index; }
   /// The one before view(), if that is still remembered.
-  const View* view_before() const { return views_.size() < 2 ? nullptr : &views_[views_.size() - 2].view; }
+  const ArcView* view_before() const { return views_.size() < 2 ? nullptr : &views_[views_.size() - 2].view; }
 
  private:
   struct Made {
     std::uint64_t index;
-    View view;
+    ArcView view;
   };
   const Made& made_at(std::uint64_t index) const;
 

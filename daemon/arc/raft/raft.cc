@@ -221,7 +221,7 @@ std::uint64_t Raft::committed_here() const {
   return std::min(commit_, durable_);
 }
 
-bool Raft::install(std::uint64_t index, std::uint64_t term, View view, std::uint64_t view_index) {
+bool Raft::install(std::uint64_t index, std::uint64_t term, ArcView view, std::uint64_t view_index) {
   if (index < log_.base()) return false;
   if (log_.matches(index, term) && !planted(Defect::snapshot_drops_suffix)) {
     // What follows may have been acknowledged: it stays (finding 2).

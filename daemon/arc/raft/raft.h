@@ -83,13 +83,13 @@ class Raft {
   std::optional<std::uint64_t> propose(std::string operation);
   /// Leader only. New members are those whose generation is {0, 0}: they get theirs here. False if the last view is
   /// not committed yet (unless `next` takes back a joint one), or nothing of this term is.
-  bool propose_view(View next);
+  bool propose_view(ArcView next);
   /// Hands leadership to a voter that has everything. False if it has not.
   bool transfer(const Uuid& to);
   /// A number that confirmed_round() will reach once a majority has said, after this call, that we lead.
   std::uint64_t request_round();
   /// The records were replaced by those of `index`; true if the log goes on from there (take_write has it).
-  bool install(std::uint64_t index, std::uint64_t term, View view, std::uint64_t view_index);
+  bool install(std::uint64_t index, std::uint64_t term, ArcView view, std::uint64_t view_index);
   /// A passive replica does not campaign: its records are not whole.
   void set_passive(bool passive) { passive_ = passive; }
   /// Forgets log entries that are applied and durable.
@@ -114,10 +114,10 @@ class Raft {
   const Uuid& vote() const { return hard_.vote; }
   const std::optional<Replica>& leader() const { return leader_; }
   const RaftLog& log() const { return log_; }
-  const View& view() const { return log_.view(); }
+  const ArcView& view() const { return log_.view(); }
   std::uint64_t view_index() const { return log_.view_index(); }
   bool view_committed() const { return log_.view_index() <= commit_; }
-  const View& committed_view() const { return log_.view_at(commit_); }
+  const ArcView& committed_view() const { return log_.view_at(commit_); }
   std::uint64_t commit() const { return commit_; }
   std::uint64_t durable() const { return durable_; }
   /// Committed and durable here: may be applied.

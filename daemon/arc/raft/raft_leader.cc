@@ -165,7 +165,7 @@ void Raft::advance_commit() {
   step_down_if_removed();
 }
 
-bool Raft::propose_view(View next) {
+bool Raft::propose_view(ArcView next) {
   if (!ready() || transfer_ || fault_) return false;
   const bool takes_back = view().joint() && next.voters == view().old_voters && !next.joint();
   if (!view_committed() && !takes_back && !planted(Defect::append_before_joint_commits)) return false;

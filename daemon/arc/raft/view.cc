@@ -14,34 +14,34 @@ const Replica* find_replica(const Replicas& replicas, const Uuid& node) {
   return found == replicas.end() ? nullptr : &*found;
 }
 
-const Replica* View::find(const Uuid& node) const {
+const Replica* ArcView::find(const Uuid& node) const {
   for (const auto* set : {&voters, &old_voters, &learners})
     if (const auto* found = find_replica(*set, node)) return found;
   return nullptr;
 }
 
-bool View::has(const Replica& replica) const {
+bool ArcView::has(const Replica& replica) const {
   return votes(replica) || std::ranges::count(learners, replica) > 0;
 }
 
-bool View::votes(const Replica& replica) const {
+bool ArcView::votes(const Replica& replica) const {
   return std::ranges::count(voters, replica) > 0 || std::ranges::count(old_voters, replica) > 0;
 }
 
-Replicas View::all_voters() const {
+Replicas ArcView::all_voters() const {
   auto all = voters;
   for (const auto& old : old_voters)
     if (std::ranges::count(all, old) == 0) all.push_back(old);
   return all;
 }
 
-Replicas View::everybody() const {
+Replicas ArcView::everybody() const {
   auto all = all_voters();
   all.insert(all.end(), learners.begin(), learners.end());
   return all;
 }
 
-std::string View::text() const {
+std::string ArcView::text() const {
   auto list = [](const Replicas& replicas) {
     std::string text;
     for (const auto& one : replicas)
@@ -68,11 +68,11 @@ std::uint64_t reached_in(const Replicas& set, const std::function<std::uint64_t(
 }
 }  // namespace
 
-bool majority(const View& view, const std::function<bool(const Replica&)>& yes) {
+bool majority(const ArcView& view, const std::function<bool(const Replica&)>& yes) {
   return majority_of(view.voters, yes) && (!view.joint() || majority_of(view.old_voters, yes));
 }
 
-std::uint64_t reached_by_majority(const View& view, const std::function<std::uint64_t(const Replica&)>& value) {
+std::uint64_t reached_by_majority(const ArcView& view, const std::function<std::uint64_t(const Replica&)>& value) {
   auto reached = reached_in(view.voters, value);
   return view.joint() ? std::min(reached, reached_in(view.old_voters, value)) : reached;
 }
@@ -87,7 +87,7 @@ wire::Replica to_wire(const Replica& replica) {
   return to;
 }
 
-wire::View to_wire(const View& view) {
+wire::View to_wire(const ArcView& view) {
   wire::View to;
   for (const auto& one : view.voters) *to.add_voters() = to_wire(one);
   for (const auto& one : view.old_voters) *to.add_old_voters() = to_wire(one);
@@ -95,7 +95,7 @@ wire::View to_wire(const View& view) {
   return to;
 }
 
-std::optional<View> view_from(const wire::View& from) {
+std::optional<ArcView> view_from(const wire::View& from) {
   if (from.voters_size() + from.old_voters_size() + from.learners_size() > kMembersMax) return std::nullopt;
   if (from.voters().empty()) return std::nullopt;
   auto read = [](const auto& list, Replicas& to) {
@@ -109,7 +109,7 @@ std::optional<View> view_from(const wire::View& from) {
     }
     return true;
   };
-  View view;
+  ArcView view;
   if (!read(from.voters(), view.voters) || !read(from.old_voters(), view.old_voters) ||
       !read(from.learners(), view.learners))
     return std::nullopt;
@@ -120,7 +120,7 @@ std::optional<View> view_from(const wire::View& from) {
   return view;
 }
 
-std::optional<View> view_from(const std::string& bytes) {
+std::optional<ArcView> view_from(const std::string& bytes) {
   wire::View view;
   return view.ParseFromString(bytes) ? view_from(view) : std::nullopt;
 }

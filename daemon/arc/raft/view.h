@@ -1,5 +1,5 @@
 #pragma once
-// View: who replicates an arc (Raft's configuration), and the majorities in it. Pure values; any thread.
+// ArcView: who replicates an arc (Raft's configuration), and the majorities in it. Pure values; any thread.
 
 #include <functional>
 #include <optional>
@@ -33,7 +33,7 @@ using Replicas = std::vector<Replica>;
 const Replica* find_replica(const Replicas& replicas, const Uuid& node);
 
 /// A node stands in a view at most once as voter, once as old voter (then the same replica), or once as learner.
-struct View {
+struct ArcView {
   Replicas voters, old_voters, learners;
 
   bool joint() const { return !old_voters.empty(); }
@@ -46,20 +46,20 @@ struct View {
   /// Everybody once who votes.
   Replicas all_voters() const;
   std::string text() const;
-  friend bool operator==(const View&, const View&) = default;
+  friend bool operator==(const ArcView&, const ArcView&) = default;
 };
 
 /// Whether those for whom `yes` holds are a majority of the voters and, in a joint view, of the old voters too.
-bool majority(const View& view, const std::function<bool(const Replica&)>& yes);
+bool majority(const ArcView& view, const std::function<bool(const Replica&)>& yes);
 /// The highest value that a majority (of both sets) has reached.
-std::uint64_t reached_by_majority(const View& view, const std::function<std::uint64_t(const Replica&)>& value);
+std::uint64_t reached_by_majority(const ArcView& view, const std::function<std::uint64_t(const Replica&)>& value);
 
 wire::Replica to_wire(const Replica& replica);
-wire::View to_wire(const View& view);
+wire::View to_wire(const ArcView& view);
 /// Nothing if it is malformed: an identity of the wrong size, a node twice, no voter, an even number of voters where
 /// that cannot be, more than kMembersMax.
-std::optional<View> view_from(const wire::View& view);
-std::optional<View> view_from(const std::string& bytes);
+std::optional<ArcView> view_from(const wire::View& view);
+std::optional<ArcView> view_from(const std::string& bytes);
 
 inline constexpr int kMembersMax = 32;
 
