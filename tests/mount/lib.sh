@@ -7,6 +7,8 @@
 #   restart_node NAME [PEER]    again, on its old port and data
 #   mount_ring NAME VIA...      at $(at NAME), by way of these nodes. Returns when it serves
 #   unmount_ring NAME           and waits until its process has ended well
+#   wait_whole NAME             until `chordfs status` asked of NAME says that all copies of all arcs are there
+#   start_probe RUN MOUNT BOUND · stop_probe RUN     probe.py in the background; that no call failed or took longer
 #   step TEXT · fail TEXT · must_fail "what" COMMAND... · wait_until "what" SECONDS COMMAND... · same_tree A B
 #
 # When the script ends, however it ends, its mounts, processes and files go; after a failure the ends of all logs are shown.
@@ -147,11 +149,45 @@ remount_ring() { unmount_ring "$1"; mount_ring "$@"; }
 chordfs() { CHORDFS_TEST=$work timeout 300 "$bin/chordfs" "$@"; }
 # The ring as seen from NAME has exactly so many nodes.
 ring_has() { [ "$(chordfs ring --via "$(peer "$1")" --json 2>/dev/null | python3 "$here/ring_facts.py" nodes)" = "$2" ]; }
+# Its exit code: every arc has all the copies that so many nodes can hold, and nothing is being filled.
+whole() { chordfs status --via "$(peer "$1")" --json >"$work/log/status" 2>&1; }
+wait_whole() {  # wait_whole NAME [SECONDS]
+  local end=$((SECONDS + ${2:-300}))
+  until whole "$1"; do
+    [ "$SECONDS" -lt "$end" ] || { head -c 4000 "$work/log/status" >&2; fail "gave up waiting: all copies are there"; }
+    sleep 0.2
+  done
+}
 start_ring() {  # start_ring NAME...: the first alone, the others join through it; returns when all know all.
   local first=$1 name
   start_node "$first"
   for name in "${@:2}"; do start_node "$name" "$first"; done
   wait_until "the ring has $# nodes" 60 ring_has "$first" $#
+}
+
+# ---- The probe ----
+
+declare -A probe_pid=()
+start_probe() {  # start_probe RUN MOUNT BOUND: in MOUNT/probe-RUN; returns when it is under way.
+  local top
+  top=$(at "$2")/probe-$1
+  rm -f "$work/stop-probe-$1"
+  CHORDFS_TEST=$work python3 "$here/probe.py" "$top" "$work/stop-probe-$1" --bound "$3" \
+    >"$work/log/probe-$1" 2>"$work/log/probe-$1.err" &
+  probe_pid[$1]=$!
+  background+=("${probe_pid[$1]}")
+  probing() { [ -e "$top/20/synced" ] || gone "${probe_pid[$1]}"; }
+  wait_until "the probe is under way" 60 probing "$1"
+  running "${probe_pid[$1]}" || { cat "$work/log/probe-$1.err" >&2; fail "the probe ended at once"; }
+}
+stop_probe() {
+  local code=0
+  : >"$work/stop-probe-$1"
+  wait_until "the probe ends" 120 gone "${probe_pid[$1]}"
+  wait "${probe_pid[$1]}" || code=$?
+  unset "probe_pid[$1]"
+  python3 "$here/probe_line.py" <"$work/log/probe-$1" || { cat "$work/log/probe-$1"* >&2; fail "the probe says nothing"; }
+  [ $code -eq 0 ] || { cat "$work/log/probe-$1"* >&2; fail "$1: a call failed or took over ${2:-its bound}"; }
 }
 
 # ---- Trees ----

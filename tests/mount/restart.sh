@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Every node killed at once by SIGKILL and started again: the same tree; to a fresh mount, and to one that stayed.
+# kill_all.sh does it in the middle of writing.
 # shellcheck source=tests/mount/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
@@ -32,31 +33,4 @@ same_tree "$work/tree" "$(at m)/tree"
 [ "$(cat "$(at m)/after")" = "written after" ] || fail "what was written after the restart"
 step "a fresh mount shows the same tree"
 
-# Killed in the middle of writing: what cp had finished with fsync stays.
-mkdir "$(at m)/synced"
-write_on() {
-  local i
-  for i in $(seq 100000); do
-    dd if="$work/tree/chordfs" of="$(at m)/synced/$i" bs=1M count=1 conv=fsync status=none 2>/dev/null || return 0
-    echo "$i" >>"$work/acknowledged"
-  done
-}
-CHORDFS_TEST=$work write_on &  # Marked: what it started goes with it, should the test fail.
-writer=$!
-background+=("$writer")
-enough() { [ -e "$work/acknowledged" ] && [ "$(wc -l <"$work/acknowledged")" -ge 30 ]; }
-wait_until "30 files are written and synced" 120 enough
-kill_all_nodes
-acknowledged=$(wc -l <"$work/acknowledged")
-start_all_again
-kill "$writer" 2>/dev/null || true
-wait "$writer" 2>/dev/null || true
-background=()
-remount_ring m c
-head -c 1048576 "$work/tree/chordfs" >"$work/first"
-head -n "$acknowledged" "$work/acknowledged" | while read -r i; do
-  cmp "$work/first" "$(at m)/synced/$i" || fail "$i was synced and is not what it was"
-done
-same_tree "$work/tree" "$(at m)/tree"
-step "killed again while files were written: all $acknowledged that were synced are there"
 finish
