@@ -1,0 +1,215 @@
+#pragma once
+// RaftWorld: one arc of 1 to 7 nodes as nothing but its Rafts, in virtual time: simulated disks, network, faults, view
+// steps and clients. No coroutines, no nodes: > 1000 virtual seconds a second, so that a change is worth hundreds of
+// seeds and a night millions. Everything comes from the seed.
+//
+// Owner: a test. Thread: one. Use: run() once; violation() says what was wrong.
+// What a disk holds is what Arcs keep: term and vote, base, log, applied records (unsynced, never beyond the durable
+// log), the generation, and the highest generation that ever stood there. Writes become durable in order; a crash
+// keeps any prefix of those that were not.
+
+#include <array>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "daemon/arc/raft/raft.h"
+#include "daemon/arc/view_step.h"
+#include "tools/sim/linearizable.h"
+#include "tools/sim/rng.h"
+
+namespace chordfs {
+
+/// What the seed draws: how big, how bad.
+struct RaftWorldPlan {
+  int nodes = 3;
+  int copies = 3;
+  bool begin_alone = false;
+  Duration chaos = 20s;
+  Duration fault_gap = 1s;  ///< Mean.
+  double loss = 0, duplication = 0, late = 0;
+  Duration fsync_max = 20ms;
+  double hunt = 0;  ///< Chance that a new leader is crashed between its first append and its first commit.
+  bool churn = false;
+  double cut = 0.1;
+  std::array<int, 9> weights{};
+};
+
+class RaftWorld {
+ public:
+  explicit RaftWorld(std::uint64_t seed);
+  ~RaftWorld();
+
+  void run();
+  const std::optional<std::string>& violation() const { return violation_; }
+  /// Of everything that happened: equal for equal seeds.
+  std::uint64_t trace_hash() const { return trace_hash_; }
+  Duration virtual_time() const { return now_ - Time(); }
+  void set_verbose(bool verbose) { verbose_ = verbose; }
+
+  struct Numbers {
+    std::uint64_t messages = 0, elections = 0, views = 0, crashes = 0, wipes = 0, snapshots = 0;
+    std::uint64_t ok = 0, failed = 0, unknown = 0;
+    Duration settled{};  ///< After the healing began.
+  };
+  const Numbers& numbers() const { return numbers_; }
+
+ private:
+  struct State {
+    std::uint64_t index = 0, hash = 0;
+    std::map<char, std::string> registers;
+  };
+  struct Base {
+    std::uint64_t index = 0, term = 0, view_index = 0;
+    View view;
+  };
+  struct Platter {
+    bool replica = false;
+    Generation generation, highest;
+    Raft::HardState hard;
+    Base base;
+    std::deque<LogEntry> entries;  ///< After the base.
+    State state;
+    std::uint64_t last() const { return base.index + entries.size(); }
+    std::optional<std::uint64_t> term_at(std::uint64_t index) const;
+  };
+  struct DiskWrite {
+    enum class Kind { create, log, gone } kind = Kind::log;
+    Generation generation;
+    std::uint64_t born = 0;
+    Raft::Write write;
+    Base base;
+    State state;
+  };
+  struct PendingWrite {
+    std::uint64_t term;
+    int client;
+    History::Id id;
+  };
+  struct PendingRead {
+    std::uint64_t term, round, index;
+    int client;
+    History::Id id;
+    char key;
+  };
+  struct Node {
+    Uuid uuid;
+    int number = 0;
+    std::uint64_t place = 0;
+    bool up = false, wiped = false, leaving = false, left = false;
+    Time paused_until, stopped_at;
+    double rate = 1;
+    std::uint64_t incarnation = 0, born = 0;  ///< born: which Raft object.
+    Platter disk;
+    std::deque<DiskWrite> queue;
+    bool flushing = false;
+    std::unique_ptr<Raft> raft;
+    State state;  ///< Applied.
+    std::uint64_t checked_commit = 0;
+    bool fetching = false, was_leader = false;
+    std::multimap<std::uint64_t, PendingWrite> writes;
+    std::vector<PendingRead> reads;
+    std::map<std::pair<Uuid, Generation>, Time> whole_at;
+    std::uint64_t watched_view = 0;
+    Time watched_since;
+    std::uint64_t promised_term = 0;  ///< The highest term that anybody heard from this store.
+    std::set<std::pair<std::uint64_t, std::uint64_t>> stood;  ///< Generations that were durable here.
+  };
+  struct Event {
+    Time at;
+    std::uint64_t order;
+    std::function<void()> run;
+  };
+  struct Client {
+    std::uint64_t operation = 0;
+    bool busy = false;
+  };
+
+  // raft_world.cc: time, disks, network.
+  void at(Duration delay, std::function<void()> run);
+  void on_node(Node& node, Duration delay, std::function<void(Node&)> run);
+  bool run_until(Time end);
+  Node& add_node();
+  void start(Node& node);
+  void crash(Node& node, bool keep_something = true);
+  void boot_raft(Node& node);
+  void enqueue(Node& node, DiskWrite write);
+  void flush(Node& node);
+  void put(Node& node, DiskWrite& write);
+  void settle(Node& node);
+  void apply(Node& node);
+  void transmit(Node& from, const Raft::Outgoing& out);
+  void deliver(Node& to, const Uuid& from, const wire::RaftMessage& message);
+  void fetch(Node& node, const Replica& leader);
+  void tick(Node& node);
+  bool linked(const Node& from, const Node& to) const;
+  Node* find(const Uuid& uuid);
+  const Node* find(const Uuid& uuid) const;
+  Duration delay();
+  void erase_replica(Node& node);
+  void note(const std::string& what);
+  void fail(std::string what);
+
+  // raft_world_life.cc: faults, views, clients, healing.
+  void draw_plan();
+  void begin();
+  void fault();
+  void hunt(Node& node);
+  bool may_wipe(const Node& node) const;
+  void wipe(Node& node);
+  void hello();
+  void view_step(Node& node);
+  Standing standing(Node& node);
+  Replicas desired(const Node& seen_by) const;
+  void client_turn(int number);
+  void client_done(int number, std::uint64_t operation);
+  void heal();
+  bool settled(std::string* why);
+  Node* pick(const std::function<bool(const Node&)>& which);
+
+  // raft_world_checks.cc
+  void check(Node& node);
+  void check_commits(Node& node);
+  void check_view(const View& next, std::uint64_t index);
+  void check_sent(Node& node, const Raft::Outgoing& out);
+  void check_truncate(Node& node, std::uint64_t from, std::uint64_t new_base);
+  bool on_disk(const Replica& replica, std::uint64_t index, std::uint64_t term) const;
+
+  const std::uint64_t seed_;
+  Rng rng_;
+  RaftWorldPlan plan_;
+  Time now_;
+  std::uint64_t order_ = 0;
+  std::vector<Event> events_;
+  std::vector<std::unique_ptr<Node>> nodes_;
+  std::map<Uuid, Node*> by_uuid_;
+  std::map<std::pair<int, int>, Time> heard_;   ///< (who, whom)
+  std::set<std::pair<int, int>> cut_links_;     ///< (from, to)
+  bool healing_ = false, clients_stopped_ = false;
+  std::vector<Client> clients_;
+  History history_;
+  std::uint64_t values_ = 0;
+
+  // What is true of the arc, whoever knows it.
+  struct Committed {
+    std::uint64_t term = 0, entry_hash = 0;
+    std::optional<std::uint64_t> state_hash;
+  };
+  std::vector<Committed> committed_;  ///< By index; [0] unused.
+  View committed_view_;
+  std::map<std::uint64_t, std::pair<Uuid, Generation>> leaders_;
+  std::uint64_t window_ = 0, window_messages_ = 0;
+
+  Numbers numbers_;
+  std::optional<std::string> violation_;
+  std::uint64_t trace_hash_ = 0;
+  bool verbose_ = false;
+};
+
+}  // namespace chordfs

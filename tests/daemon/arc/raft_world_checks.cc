@@ -1,0 +1,122 @@
+// RaftWorld: what must hold after every step (replication.md 5: I1 to I10, I30).
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "daemon/arc/raft/defects.h"
+#include "tests/daemon/arc/raft_world.h"
+
+namespace chordfs {
+
+namespace {
+constexpr std::uint64_t kMessagesPerSecondMax = 6000;
+
+std::uint64_t hash_of(const LogEntry& entry) {
+  std::uint64_t hash = entry.term * 31 + static_cast<std::uint64_t>(entry.kind);
+  for (unsigned char c : entry.payload) hash = (hash ^ c) * 0x100000001b3;
+  return hash;
+}
+
+bool same_set(const Replicas& a, const Replicas& b) {
+  return a.size() == b.size() && std::ranges::all_of(a, [&](const Replica& one) { return std::ranges::count(b, one) == 1; });
+}
+}  // namespace
+
+void RaftWorld::check(Node& node) {
+  const auto& raft = *node.raft;
+  if (raft.fault()) return fail("I5: " + *raft.fault());
+  if (raft.leads()) {
+    const std::pair key{node.uuid, raft.self().generation};
+    auto [found, fresh] = leaders_.try_emplace(raft.term(), key);
+    if (found->second != key) return fail(fmt::format("I1: two leaders of term {}", raft.term()));
+    if (fresh) {
+      ++numbers_.elections;
+      note(fmt::format("leads {} term {} {}", node.number, raft.term(), raft.view().text()));
+    }
+    if (!node.was_leader) hunt(node);
+  }
+  node.was_leader = raft.leads();
+}
+
+void RaftWorld::check_commits(Node& node) {
+  const auto& raft = *node.raft;
+  const auto& log = raft.log();
+  if (raft.commit() <= node.checked_commit) return;
+  if (raft.leads()) {
+    // I3: durable on a majority of each set in force, as the disks have it.
+    const auto index = raft.commit();
+    const auto term = log.term_at(index).value_or(0);
+    if (!majority(raft.view(), [&](const Replica& one) { return on_disk(one, index, term); }))
+      return fail(fmt::format("I3: {} of term {} is committed by {}, and not durable in {}", index, term, node.number,
+                              raft.view().text()));
+  }
+  for (auto index = std::max(node.checked_commit, log.base()) + 1; index <= raft.commit() && !violation_; ++index) {
+    const auto& entry = log.at(index);
+    if (index < committed_.size()) {
+      if (committed_[index].term != entry.term || committed_[index].entry_hash != hash_of(entry))
+        return fail(fmt::format("I2: {} commits another entry {}: term {}, and was {}", node.number, index, entry.term,
+                                committed_[index].term));
+      continue;
+    }
+    if (index != committed_.size()) return fail(fmt::format("a gap before the committed entry {}", index));
+    committed_.push_back({entry.term, hash_of(entry), std::nullopt});
+    if (entry.kind == EntryKind::view) check_view(log.view_at(index), index);
+  }
+  node.checked_commit = raft.commit();
+}
+
+/// I8.
+void RaftWorld::check_view(const View& next, std::uint64_t index) {
+  ++numbers_.views;
+  note(fmt::format("view {} {}", index, next.text()));
+  const auto& before = committed_view_;
+  auto wrong = [&](std::string_view what) {
+    fail(fmt::format("I8: {}: {} after {}", what, next.text(), before.text()));
+  };
+  if (next.voters.size() % 2 == 0 || (next.joint() && next.old_voters.size() % 2 == 0)) return wrong("even");
+  if (next.joint() ? !same_set(next.old_voters, before.voters) || before.joint()
+                   : !same_set(next.voters, before.voters) && !(before.joint() && same_set(next.voters, before.old_voters)))
+    return wrong("no joint view between");
+  if (next.joint() && next.voters.size() < next.old_voters.size() &&
+      std::ranges::none_of(next.old_voters, [&](const Replica& one) {
+        return std::ranges::count(next.voters, one) == 0 && find(one.node)->leaving;
+      }))
+    return wrong("fewer voters, and nobody leaves");
+  committed_view_ = next;
+}
+
+void RaftWorld::check_sent(Node& node, const Raft::Outgoing& out) {
+  const auto& message = out.message;
+  using wire::RaftMessage;
+  const auto second = static_cast<std::uint64_t>((now_ - Time()) / 1s);
+  if (second != window_) window_ = second, window_messages_ = 0;
+  if (++window_messages_ > kMessagesPerSecondMax) return fail("I30: a storm of messages");
+  const bool promise = message.kind() == RaftMessage::PRE_VOTE ||
+                       (message.kind() == RaftMessage::PRE_VOTE_REPLY && !message.reject());
+  if (!promise) node.promised_term = std::max(node.promised_term, message.term());
+  if (message.kind() == RaftMessage::APPEND || message.kind() == RaftMessage::SNAPSHOT) {
+    if (out.to.generation.index >= committed_.size())
+      fail(fmt::format("I10: {} speaks to {} of an entry that is not committed", node.number, out.to.generation.index));
+  }
+  // I5: what is acknowledged is on the disk.
+  if (message.kind() == RaftMessage::APPEND_REPLY && !message.reject() && message.log_index() > node.disk.last())
+    fail(fmt::format("I5: node {} acknowledges {}, and has {}", node.number, message.log_index(), node.disk.last()));
+}
+
+/// I5: nothing committed is erased from a disk.
+void RaftWorld::check_truncate(Node& node, std::uint64_t from, std::uint64_t new_base) {
+  const auto& disk = node.disk;
+  for (auto index = std::max({from, new_base + 1, disk.base.index + 1}); index <= disk.last(); ++index) {
+    if (index >= committed_.size()) return;
+    if (committed_[index].entry_hash == hash_of(disk.entries[index - disk.base.index - 1]))
+      return fail(fmt::format("I5: node {} erases the committed entry {}", node.number, index));
+  }
+}
+
+bool RaftWorld::on_disk(const Replica& replica, std::uint64_t index, std::uint64_t term) const {
+  const auto* node = find(replica.node);
+  if (node == nullptr || !node->disk.replica || node->disk.generation != replica.generation) return false;
+  return index <= node->disk.base.index || node->disk.term_at(index) == term;
+}
+
+}  // namespace chordfs
