@@ -51,8 +51,11 @@ class Planner {
       stay = std::min(stay, odd_floor(live));
     }
     const auto count = std::max(odd_floor(s_.desired.size()), stay);
-    for (const auto& one : s_.desired)
-      if (targets_.size() < count) targets_.push_back(one);
+    // Where not all can vote (an even number of nodes), those who do go on: a lone voter is never moved for order's sake.
+    const bool all = s_.desired.size() <= count;
+    for (const bool voting : {true, false})
+      for (const auto& one : s_.desired)
+        if (targets_.size() < count && (all ? voting : has_node(voters_, one.node) == voting)) targets_.push_back(one);
     for (const auto& voter : voters_)
       if (targets_.size() < count && !has_node(targets_, voter.node) && !s_.leaving(voter.node))
         targets_.push_back(voter);

@@ -100,6 +100,7 @@ class ChordWorld::RingProgram final : public Program, private Transport {
       if (auto planted = world_.options_.defect(index_, to, request)) co_return *std::move(planted);
     co_return co_await transport_.call(std::move(to), std::move(request), timeout);
   }
+  void post(Endpoint to, Request request) override { transport_.post(std::move(to), std::move(request)); }
   void serve(Handler handler) override { transport_.serve(std::move(handler)); }
 
   awaitable<void> look_up_all(std::vector<std::pair<Id, Id>> keys) {

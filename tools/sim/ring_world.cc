@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "daemon/arc/keys.h"
-#include "daemon/store/log_record.h"
+#include "daemon/arc/view_step.h"
 #include "proto/base/check.h"
 
 namespace chordfs {
@@ -16,15 +16,6 @@ constexpr Duration kRestartAfter = 1s;
 constexpr Duration kLookEvery = 250ms;
 constexpr Duration kLeavePoll = 500ms;
 constexpr std::size_t kToldMax = 6;
-
-std::optional<disk::ArcStatus> read_status(const RecordView& view, ArcNumber arc) {
-  auto stored = view.get(keys::status(arc));
-  if (!stored) return std::nullopt;
-  auto text = open_record(keys::status(arc), *stored);
-  disk::ArcStatus status;
-  if (!text || !status.ParseFromArray(text->data(), static_cast<int>(text->size()))) return std::nullopt;
-  return status;
-}
 
 /// The first few lines of a list that may be long.
 std::string some_of(const std::vector<std::string>& lines) {
@@ -65,7 +56,9 @@ class RingWorld::NodeProgram final : public Program {
     NodeConfig config{.self = slot.host->endpoint(),
                       .join = slot.via,
                       .arc_bits = ring.options_.arc_bits,
-                      .positions = ring.options_.positions};
+                      .positions = ring.options_.positions,
+                      .replicas = ring.options_.replicas,
+                      .evict_after = ring.options_.evict_after};
     config.ring.on_change = [&ring] { ring.ring_changed_ = true; };
     return config;
   }
@@ -93,7 +86,7 @@ class RingWorld::Operator final : public Program {
   awaitable<void> ask_to_leave(Index index) {
     while (!ring_.gone(index)) {
       Request request;
-      request.header.mutable_leave();
+      request.header.mutable_leave()->set_force(true);
       if (const auto* node = ring_.node(index)) request.header.set_ring(node->ring_id().bytes());
       std::ignore = co_await transport_.call(ring_.host(index).endpoint(), std::move(request), 1s);
       co_await runtime_.sleep(kLeavePoll);
@@ -107,7 +100,7 @@ class RingWorld::Operator final : public Program {
 };
 
 RingWorld::RingWorld(RingWorldOptions options)
-    : options_(std::move(options)), leaders_(map().count()), world_(options_.seed) {
+    : options_(std::move(options)), world_(options_.seed) {
   operator_ = &world_.add_host({.program = [this](Runtime& runtime, Transport& transport) {
     return std::make_unique<Operator>(*this, runtime, transport);
   }});
@@ -283,34 +276,77 @@ std::string RingWorld::unsettled_ring() const {
   return some_of(wrong);
 }
 
+/// Distinct nodes clockwise from the arc's point: who should hold it.
+std::vector<RingWorld::Index> RingWorld::holders(ArcNumber arc) const {
+  std::map<Id, Index> positions;
+  for (Index i = 0; i < slots_.size(); ++i)
+    if (const auto* node = this->node(i); node != nullptr && node->ring() != nullptr)
+      for (const auto& view : node->ring()->members()) positions[view.self.id] = i;
+  std::vector<Index> order;
+  auto next = positions.lower_bound(map().point(arc));
+  for (std::size_t seen = 0; seen < positions.size(); ++seen, ++next) {
+    if (next == positions.end()) next = positions.begin();
+    if (std::ranges::count(order, next->second) == 0) order.push_back(next->second);
+  }
+  order.resize(std::min(order.size(), static_cast<std::size_t>(options_.replicas)));
+  return order;
+}
+
 std::string RingWorld::unsettled() const {
   if (auto wrong = unsettled_ring(); !wrong.empty()) return wrong;
-  std::map<Id, std::string> owners;
-  for (const auto& view : snapshot().live) owners[view.self.id] = view.self.node.bytes();
   std::vector<std::string> wrong;
+  for (ArcNumber arc = 0; arc < map().count(); ++arc)
+    if (auto one = unsettled_arc(arc); !one.empty()) wrong.push_back(std::move(one));
+  return some_of(wrong);
+}
+
+std::string RingWorld::unsettled_arc(ArcNumber number) const {
+  const auto order = holders(number);
+  std::optional<Index> leader;
+  std::map<Index, const Raft*> replicas;
   for (Index i = 0; i < slots_.size(); ++i) {
     const auto* node = this->node(i);
     if (node == nullptr) continue;
-    std::set<ArcNumber> held;
-    for (const auto& arc : node->arcs()->all()) {
-      held.insert(arc->number);
-      if (!arc->leads())
-        wrong.push_back(fmt::format("node {} keeps a part in arc {}, state {}", i, arc->number,
-                                    static_cast<int>(arc->status.state())));
+    const bool wanted = std::ranges::count(order, i) > 0;
+    const auto arc = node->arcs()->find(number);
+    const bool has = arc && arc->raft;
+    if (has != wanted)
+      return fmt::format("arc {}: node {} {} a replica", number, i, has ? "should not have" : "should have");
+    if (!has) {
+      if (!node->blocks()->list(number).empty())
+        return fmt::format("arc {}: node {} keeps blocks and is no member", number, i);
+      continue;
     }
-    for (ArcNumber arc = 0; arc < map().count(); ++arc) {
-      auto owner = owners.lower_bound(map().point(arc));
-      if (owner == owners.end()) owner = owners.begin();
-      bool owns = owner->second == node->self().node();
-      if (owns != node->arcs()->leads(arc))
-        wrong.push_back(fmt::format("node {} {} arc {} and {}", i, owns ? "owns" : "does not own", arc,
-                                    owns ? "does not lead it" : "leads it"));
-    }
-    for (auto arc : node->blocks()->arcs())
-      if (!held.contains(arc))
-        wrong.push_back(fmt::format("node {} holds blocks of arc {} without a part in it", i, arc));
+    const auto& raft = *arc->raft;
+    replicas[i] = &raft;
+    if (arc->broken) return fmt::format("arc {}: node {}: {}", number, i, arc->broken->text());
+    if (raft.passive() || arc->replacing) return fmt::format("arc {}: the replica of node {} is not whole", number, i);
+    if (raft.view().joint() || !raft.view_committed())
+      return fmt::format("arc {}: node {} has the view {}", number, i, raft.view().text());
+    if (raft.view().voters.size() != odd_floor(order.size()) || raft.view().everybody().size() != order.size())
+      return fmt::format("arc {}: node {} has the view {}", number, i, raft.view().text());
+    if (arc->applied != raft.log().last())
+      return fmt::format("arc {}: node {} has applied {} of {} entries", number, i, arc->applied, raft.log().last());
+    if (raft.leads()) leader = i;
   }
-  return some_of(wrong);
+  if (!leader) return fmt::format("arc {} has no leader", number);
+  const auto& first = *replicas.at(*leader);
+  // The first of those that vote leads.
+  for (auto i : order) {
+    if (i == *leader) break;
+    if (first.view().votes(replicas.at(i)->self()))
+      return fmt::format("arc {} is led by node {}, and node {} comes first", number, *leader, i);
+  }
+  const auto blocks = node(*leader)->blocks()->list(number);
+  for (const auto& [i, raft] : replicas) {
+    if (raft->log().last() != first.log().last() || raft->term() != first.term())
+      return fmt::format("arc {}: node {} is behind", number, i);
+    const auto others = node(i)->blocks()->list(number);
+    if (!std::ranges::equal(blocks, others, {}, &BlockStore::Held::id, &BlockStore::Held::id))
+      return fmt::format("arc {}: node {} has {} blocks, its leader {} has {}", number, i, others.size(), *leader,
+                         blocks.size());
+  }
+  return {};
 }
 
 std::string RingWorld::settle(Duration limit) {
@@ -379,32 +415,16 @@ void RingWorld::check_ring() {
 }
 
 void RingWorld::check_arcs() {
-  bool changed = fate_changed_;
-  for (ArcNumber arc = 0; arc < leaders_.size(); ++arc) {
-    std::optional<Index> leader;
-    for (Index i = 0; i < slots_.size(); ++i) {
-      const auto* node = this->node(i);
-      if (node == nullptr || !node->arcs()->leads(arc)) continue;
-      if (leader) violation(fmt::format("I1: arc {} is led by node {} and by node {}", arc, *leader, i));
-      leader = i;
-    }
-    if (leader == leaders_[arc]) continue;
-    leaders_[arc] = leader;
-    changed = true;
-  }
-  if (changed) check_disks();
-}
-
-void RingWorld::check_disks() {
   ++arc_checks_;
-  std::map<ArcNumber, Index> leaders;
   for (Index i = 0; i < slots_.size(); ++i) {
-    auto durable = slots_[i]->disk->durable();
-    for (ArcNumber arc = 0; arc < leaders_.size(); ++arc) {
-      auto status = read_status(*durable, arc);
-      if (!status || status->state() != disk::ArcStatus::LEADING) continue;
-      auto [other, first] = leaders.emplace(arc, i);
-      if (!first) violation(fmt::format("I1: on disk arc {} is led by node {} and by node {}", arc, other->second, i));
+    const auto* node = this->node(i);
+    if (node == nullptr) continue;
+    for (ArcNumber number = 0; number < map().count(); ++number) {
+      const auto arc = node->arcs()->find(number);
+      if (!arc || !arc->leads()) continue;
+      auto [other, first] = leaders_.try_emplace({number, arc->raft->term()}, node->self().node());
+      if (!first && other->second != node->self().node())
+        violation(fmt::format("I1: arc {} has two leaders of term {}, one of them node {}", number, arc->raft->term(), i));
     }
   }
 }

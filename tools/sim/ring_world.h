@@ -1,7 +1,7 @@
 #pragma once
 // RingWorld: a virtual world of whole nodes: each host runs Node over a simulated disk that lives through its deaths,
-// and after every step the invariants that only an omniscient can check are checked: nobody leads an arc that another
-// leads, in memory or on disk; and, where the faults are such that Zave's theorem holds, her invariant.
+// and after every step the invariants that only an omniscient can check are checked: at most one leader of an arc in a
+// term; and, where the faults are such that Zave's theorem holds, her invariant.
 //
 //   RingWorld ring({.seed = 7});
 //   ring.found();
@@ -18,6 +18,7 @@
 // Limits: kViolationsMax violations are kept.
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <set>
 #include <string>
@@ -35,6 +36,8 @@ struct RingWorldOptions {
   std::uint64_t seed = 1;
   int arc_bits = 4;
   int positions = 2;
+  int replicas = 3;
+  Duration evict_after = 3s;
   SimDiskOptions disk = {};
   bool check_ring = false;   ///< Zave's invariant; only for failures that her theorem allows.
   bool disk_faults = false;  ///< A node may stop because its disk failed; otherwise that is a violation.
@@ -128,8 +131,9 @@ class RingWorld {
   void check_step();
   void check_ring();
   void check_arcs();
-  void check_disks();
   std::string unsettled_ring() const;
+  std::string unsettled_arc(ArcNumber arc) const;
+  std::vector<Index> holders(ArcNumber arc) const;
   /// Every member with its list, by node and index of position: what to look at when the invariant is broken.
   std::string ring_text() const;
 
@@ -138,7 +142,7 @@ class RingWorld {
   RingMode mode_ = RingMode::small;
   bool ring_changed_ = false;
   bool fate_changed_ = false;  ///< Somebody died or started.
-  std::vector<std::optional<Index>> leaders_;
+  std::map<std::pair<ArcNumber, std::uint64_t>, std::string> leaders_;  ///< By arc and term: the node.
   std::vector<std::string> violations_;
   std::string trace_of_violation_;
   std::uint64_t ring_checks_ = 0, arc_checks_ = 0;

@@ -350,7 +350,7 @@ void RaftWorld::deliver(Node& to, const Uuid& from, const wire::RaftMessage& mes
     to.raft = std::make_unique<Raft>(Raft::Start{.arc = 7,
                                                  .self = {to.uuid, {"", static_cast<std::uint16_t>(to.number)}, meant},
                                                  .hard = {},
-                                                 .log = RaftLog(0, 0, View{}, 0)},
+                                                 .log = RaftLog(0, 0, ArcView{}, 0)},
                                      [this](std::uint64_t below) { return rng_.below(below); });
   }
   if (to.raft) to.raft->step(from, message);

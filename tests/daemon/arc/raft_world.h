@@ -67,7 +67,7 @@ class RaftWorld {
   };
   struct Base {
     std::uint64_t index = 0, term = 0, view_index = 0;
-    View view;
+    ArcView view;
   };
   struct Platter {
     bool replica = false;
@@ -176,7 +176,7 @@ class RaftWorld {
   // raft_world_checks.cc
   void check(Node& node);
   void check_commits(Node& node);
-  void check_view(const View& next, std::uint64_t index);
+  void check_view(const ArcView& next, std::uint64_t index);
   void check_sent(Node& node, const Raft::Outgoing& out);
   void check_truncate(Node& node, std::uint64_t from, std::uint64_t new_base);
   bool on_disk(const Replica& replica, std::uint64_t index, std::uint64_t term) const;
@@ -202,7 +202,7 @@ class RaftWorld {
     std::optional<std::uint64_t> state_hash;
   };
   std::vector<Committed> committed_;  ///< By index; [0] unused.
-  View committed_view_;
+  ArcView committed_view_;
   std::map<std::uint64_t, std::pair<Uuid, Generation>> leaders_;
   std::uint64_t window_ = 0, window_messages_ = 0;
 

@@ -66,7 +66,7 @@ void RaftWorld::check_commits(Node& node) {
 }
 
 /// I8.
-void RaftWorld::check_view(const View& next, std::uint64_t index) {
+void RaftWorld::check_view(const ArcView& next, std::uint64_t index) {
   ++numbers_.views;
   note(fmt::format("view {} {}", index, next.text()));
   const auto& before = committed_view_;

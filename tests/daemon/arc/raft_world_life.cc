@@ -187,7 +187,7 @@ bool RaftWorld::may_wipe(const Node& wiped) const {
     });
     return static_cast<std::size_t>(lost) <= (set.size() - 1) / 2;
   };
-  auto view_survives = [&](const View& view) {
+  auto view_survives = [&](const ArcView& view) {
     return survives(view.voters) && (!view.joint() || survives(view.old_voters));
   };
   if (!view_survives(committed_view_)) return false;
