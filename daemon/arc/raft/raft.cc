@@ -69,7 +69,7 @@ void Raft::step(const Uuid& from_node, const wire::RaftMessage& message) {
         kind == wire::RaftMessage::PRE_VOTE || (kind == wire::RaftMessage::PRE_VOTE_REPLY && !message.reject());
     // A voter that hears its leader does not let itself be disturbed (Ongaro 4.2.3).
     if (kind == wire::RaftMessage::VOTE && !message.transfer() && (leads() || heard_leader())) return;
-    if (kind == wire::RaftMessage::PRE_VOTE_REPLY && planted(Defect::pre_vote_does_not_teach)) return;
+    if (kind == wire::RaftMessage::PRE_VOTE_REPLY && !promise && planted(Defect::pre_vote_does_not_teach)) return;
     if (!promise) become_follower(message.term(), std::nullopt);
   } else if (message.term() < hard_.term) {
     // Whoever leads, or would, in an old term learns of the newer one.

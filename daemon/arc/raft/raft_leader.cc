@@ -31,8 +31,10 @@ bool Raft::live(const Replica& member) const {
 }
 
 /// A member is spoken to once the entry that added it is committed: until then that may come to nothing (finding 9).
+/// After a restart commit_ may lag behind what is: but a later view was only appended because that entry was committed.
 bool Raft::may_contact(const Replica& member) const {
-  return member.node != self_.node && (member.generation.index <= commit_ || planted(Defect::early_contact));
+  const auto added = member.generation.index;
+  return member.node != self_.node && (added <= commit_ || added < log_.view_index() || planted(Defect::early_contact));
 }
 
 void Raft::tick_leader() {

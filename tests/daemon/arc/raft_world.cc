@@ -11,7 +11,9 @@ namespace chordfs {
 
 namespace {
 constexpr Duration kTick = 50ms;
-constexpr auto kLater = [](const auto& a, const auto& b) { return std::pair(a.at, a.order) > std::pair(b.at, b.order); };
+constexpr auto kLater = [](const auto& a, const auto& b) {
+  return std::pair(a.at, a.order) > std::pair(b.at, b.order);
+};
 }  // namespace
 
 RaftWorld::RaftWorld(std::uint64_t seed) : seed_(seed), rng_(Rng::derived(seed, "raft")) {
@@ -90,12 +92,13 @@ void RaftWorld::boot_raft(Node& node) {
   node.whole_at.clear();
   if (disk.hard.term < node.promised_term)
     fail(fmt::format("I6: node {} spoke in term {} and wakes in {}", node.number, node.promised_term, disk.hard.term));
-  node.raft = std::make_unique<Raft>(Raft::Start{.arc = 7,
-                                                 .self = {node.uuid, {"", static_cast<std::uint16_t>(node.number)}, disk.generation},
-                                                 .hard = disk.hard,
-                                                 .log = std::move(log),
-                                                 .applied = disk.state.index},
-                                     [this](std::uint64_t below) { return rng_.below(below); });
+  node.raft = std::make_unique<Raft>(
+      Raft::Start{.arc = 7,
+                  .self = {node.uuid, {"", static_cast<std::uint16_t>(node.number)}, disk.generation},
+                  .hard = disk.hard,
+                  .log = std::move(log),
+                  .applied = disk.state.index},
+      [this](std::uint64_t below) { return rng_.below(below); });
 }
 
 void RaftWorld::crash(Node& node, bool keep_something) {
@@ -105,9 +108,8 @@ void RaftWorld::crash(Node& node, bool keep_something) {
   note(fmt::format("crash {} ({} of {} writes stay)", node.number, kept, node.queue.size()));
   for (std::size_t i = 0; i < kept; ++i) put(node, node.queue[i]);
   // Records are written without sync: any earlier state of them may be what is left, if no snapshot is on its way.
-  const bool replaced = std::ranges::any_of(node.queue, [](const auto& w) {
-    return w.kind != DiskWrite::Kind::log || w.write.new_base;
-  });
+  const bool replaced =
+      std::ranges::any_of(node.queue, [](const auto& w) { return w.kind != DiskWrite::Kind::log || w.write.new_base; });
   if (node.raft && !replaced && node.disk.generation == node.raft->self().generation && rng_.chance(0.5) &&
       node.state.index <= node.disk.last())
     node.disk.state = node.state;
@@ -198,7 +200,8 @@ void RaftWorld::put(Node& node, DiskWrite& write) {
   }
   auto index = write.write.first;
   for (auto& entry : write.write.entries) {
-    if (index != disk.last() + 1) return fail(fmt::format("node {}: entry {} is written after {}", node.number, index, disk.last()));
+    if (index != disk.last() + 1)
+      return fail(fmt::format("node {}: entry {} is written after {}", node.number, index, disk.last()));
     disk.entries.push_back(std::move(entry));
     ++index;
   }
@@ -211,7 +214,9 @@ void RaftWorld::settle(Node& node) {
   auto& raft = *node.raft;
   if (raft.gone()) {
     note(fmt::format("gone {}", node.number));
-    enqueue(node, {.kind = DiskWrite::Kind::gone, .generation = raft.self().generation, .write = {}, .base = {}, .state = {}});
+    enqueue(
+        node,
+        {.kind = DiskWrite::Kind::gone, .generation = raft.self().generation, .write = {}, .base = {}, .state = {}});
     erase_replica(node);
     return;
   }
@@ -242,7 +247,8 @@ void RaftWorld::apply(Node& node) {
     node.state.hash = mix * 0xbf58476d1ce4e5b9;
     if (entry.kind == EntryKind::operation) node.state.registers[entry.payload.at(0)] = entry.payload.substr(1);
     // Applied is committed, and the same everywhere (I2, I4).
-    if (index >= committed_.size()) return fail(fmt::format("I2: node {} applied {}, which nobody committed", node.number, index));
+    if (index >= committed_.size())
+      return fail(fmt::format("I2: node {} applied {}, which nobody committed", node.number, index));
     auto& truth = committed_[index];
     if (truth.term != entry.term) return fail(fmt::format("I2: node {} applied another entry {}", node.number, index));
     if (!truth.state_hash) truth.state_hash = node.state.hash;
@@ -276,11 +282,13 @@ void RaftWorld::apply(Node& node) {
 }
 
 void RaftWorld::tick(Node& node) {
-  on_node(node, Duration(static_cast<std::int64_t>(static_cast<double>(kTick.count()) / node.rate)), [this](Node& n) { tick(n); });
+  on_node(node, Duration(static_cast<std::int64_t>(static_cast<double>(kTick.count()) / node.rate)),
+          [this](Node& n) { tick(n); });
   if (!node.raft) return;
   node.raft->tick();
   if (node.state.index > node.raft->log().base() && rng_.chance(plan_.cut) &&
-      std::ranges::none_of(node.queue, [](const auto& w) { return w.kind != DiskWrite::Kind::log || w.write.new_base; })) {
+      std::ranges::none_of(node.queue,
+                           [](const auto& w) { return w.kind != DiskWrite::Kind::log || w.write.new_base; })) {
     // Records are synced, then the log is cut, here and on disk.
     auto& disk = node.disk;
     if (disk.generation != node.raft->self().generation || node.state.index > disk.last()) return;
@@ -367,8 +375,8 @@ void RaftWorld::fetch(Node& node, const Replica& leader) {
     n.fetching = false;
     n.raft->set_passive(false);
     auto* source = find(leader.node);
-    if (source == nullptr || !source->up || !source->raft || source->raft->self() != leader ||
-        !linked(*source, n) || !linked(n, *source))
+    if (source == nullptr || !source->up || !source->raft || source->raft->self() != leader || !linked(*source, n) ||
+        !linked(n, *source))
       return;
     const auto& log = source->raft->log();
     const auto index = source->state.index;

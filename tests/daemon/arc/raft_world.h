@@ -118,7 +118,7 @@ class RaftWorld {
     std::map<std::pair<Uuid, Generation>, Time> whole_at;
     std::uint64_t watched_view = 0;
     Time watched_since;
-    std::uint64_t promised_term = 0;  ///< The highest term that anybody heard from this store.
+    std::uint64_t promised_term = 0;                          ///< The highest term that anybody heard from this store.
     std::set<std::pair<std::uint64_t, std::uint64_t>> stood;  ///< Generations that were durable here.
   };
   struct Event {
@@ -189,8 +189,8 @@ class RaftWorld {
   std::vector<Event> events_;
   std::vector<std::unique_ptr<Node>> nodes_;
   std::map<Uuid, Node*> by_uuid_;
-  std::map<std::pair<int, int>, Time> heard_;   ///< (who, whom)
-  std::set<std::pair<int, int>> cut_links_;     ///< (from, to)
+  std::map<std::pair<int, int>, Time> heard_;  ///< (who, whom)
+  std::set<std::pair<int, int>> cut_links_;    ///< (from, to)
   bool healing_ = false, clients_stopped_ = false;
   std::vector<Client> clients_;
   History history_;

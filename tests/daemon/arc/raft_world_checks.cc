@@ -18,7 +18,8 @@ std::uint64_t hash_of(const LogEntry& entry) {
 }
 
 bool same_set(const Replicas& a, const Replicas& b) {
-  return a.size() == b.size() && std::ranges::all_of(a, [&](const Replica& one) { return std::ranges::count(b, one) == 1; });
+  return a.size() == b.size() &&
+         std::ranges::all_of(a, [&](const Replica& one) { return std::ranges::count(b, one) == 1; });
 }
 }  // namespace
 
@@ -74,8 +75,9 @@ void RaftWorld::check_view(const ArcView& next, std::uint64_t index) {
     fail(fmt::format("I8: {}: {} after {}", what, next.text(), before.text()));
   };
   if (next.voters.size() % 2 == 0 || (next.joint() && next.old_voters.size() % 2 == 0)) return wrong("even");
-  if (next.joint() ? !same_set(next.old_voters, before.voters) || before.joint()
-                   : !same_set(next.voters, before.voters) && !(before.joint() && same_set(next.voters, before.old_voters)))
+  if (next.joint()
+          ? !same_set(next.old_voters, before.voters) || before.joint()
+          : !same_set(next.voters, before.voters) && !(before.joint() && same_set(next.voters, before.old_voters)))
     return wrong("no joint view between");
   if (next.joint() && next.voters.size() < next.old_voters.size() &&
       std::ranges::none_of(next.old_voters, [&](const Replica& one) {
@@ -91,8 +93,8 @@ void RaftWorld::check_sent(Node& node, const Raft::Outgoing& out) {
   const auto second = static_cast<std::uint64_t>((now_ - Time()) / 1s);
   if (second != window_) window_ = second, window_messages_ = 0;
   if (++window_messages_ > kMessagesPerSecondMax) return fail("I30: a storm of messages");
-  const bool promise = message.kind() == RaftMessage::PRE_VOTE ||
-                       (message.kind() == RaftMessage::PRE_VOTE_REPLY && !message.reject());
+  const bool promise =
+      message.kind() == RaftMessage::PRE_VOTE || (message.kind() == RaftMessage::PRE_VOTE_REPLY && !message.reject());
   if (!promise) node.promised_term = std::max(node.promised_term, message.term());
   if (message.kind() == RaftMessage::APPEND || message.kind() == RaftMessage::SNAPSHOT) {
     if (out.to.generation.index >= committed_.size())

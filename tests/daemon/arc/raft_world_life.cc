@@ -137,7 +137,8 @@ void RaftWorld::fault() {
       if (auto* node = pick(up)) node->paused_until = now_ + rng_.between(50ms, 4s);
       break;
     case 6:
-      if (auto* node = pick([this](const Node& n) { return may_wipe(n); }); node != nullptr && rng_.chance(0.4)) wipe(*node);
+      if (auto* node = pick([this](const Node& n) { return may_wipe(n); }); node != nullptr && rng_.chance(0.4))
+        wipe(*node);
       break;
     case 7:
       if (std::ranges::count_if(nodes_, [](const auto& n) { return !n->wiped && !n->left; }) < kLiveMax &&
@@ -241,7 +242,9 @@ void RaftWorld::hello() {
     if (node->raft && node->disk.replica && !named && node->disk.generation.index < committed_.size() &&
         node->raft->silence() > 60) {
       note(fmt::format("asks {}", node->number));
-      enqueue(*node, {.kind = DiskWrite::Kind::gone, .generation = node->disk.generation, .write = {}, .base = {}, .state = {}});
+      enqueue(
+          *node,
+          {.kind = DiskWrite::Kind::gone, .generation = node->disk.generation, .write = {}, .base = {}, .state = {}});
       erase_replica(*node);
     }
     if (node->leaving && !node->raft && !node->disk.replica && committed_view_.find(node->uuid) == nullptr &&
@@ -274,7 +277,8 @@ Standing RaftWorld::standing(Node& node) {
   auto& raft = *node.raft;
   auto whole = [this, &node, &raft](const Replica& one) {
     const auto* progress = raft.progress(one);
-    if (progress == nullptr || progress->snapshot || progress->match + 5 < raft.commit() || !raft.live(one)) return false;
+    if (progress == nullptr || progress->snapshot || progress->match + 5 < raft.commit() || !raft.live(one))
+      return false;
     auto found = node.whole_at.find({one.node, one.generation});
     return found != node.whole_at.end() && found->second <= now_;
   };
@@ -339,7 +343,8 @@ void RaftWorld::client_turn(int number) {
   client.busy = true;
   if (rng_.chance(0.5)) {
     auto value = std::to_string(++values_);
-    client.operation = history_.invoke(now_, {.client = who, .kind = RegisterOperation::Kind::write, .key = {key}, .value = value, .expected = {}});
+    client.operation = history_.invoke(
+        now_, {.client = who, .kind = RegisterOperation::Kind::write, .key = {key}, .value = value, .expected = {}});
     const auto index = raft.propose(key + value);
     if (!index) {
       history_.forget(client.operation);
@@ -347,7 +352,8 @@ void RaftWorld::client_turn(int number) {
     }
     node->writes.insert({*index, {raft.term(), number, client.operation}});
   } else {
-    client.operation = history_.invoke(now_, {.client = who, .kind = RegisterOperation::Kind::read, .key = {key}, .value = {}, .expected = {}});
+    client.operation = history_.invoke(
+        now_, {.client = who, .kind = RegisterOperation::Kind::read, .key = {key}, .value = {}, .expected = {}});
     const auto round = planted(Defect::stale_read) ? 0 : raft.request_round();
     node->reads.push_back({raft.term(), round, raft.commit(), number, client.operation, key});
   }
@@ -409,16 +415,18 @@ bool RaftWorld::settled(std::string* why) {
   if (leader == nullptr) return false;
   const auto& raft = *leader->raft;
   const auto wanted = desired(*leader);
-  *why = fmt::format("leader {} view {}{} wants", leader->number, raft.view().text(), raft.view_committed() ? "" : " (uncommitted)");
+  *why = fmt::format("leader {} view {}{} wants", leader->number, raft.view().text(),
+                     raft.view_committed() ? "" : " (uncommitted)");
   for (const auto& one : wanted) *why += fmt::format(" {}", one.at.port);
-  if (!raft.view_committed() || raft.view().joint()) return false;
+  if (wanted.empty() || !raft.view_committed() || raft.view().joint()) return false;
   if (!next_step(standing(*leader)).settled()) return false;
   if (wanted.front().node != leader->uuid) return false;
   for (const auto& one : wanted)
     if (raft.view().find(one.node) == nullptr) return false;
   for (const auto& one : raft.view().voters) {
     const auto* node = find(one.node);
-    if (find_replica(wanted, one.node) == nullptr && raft.view().voters.size() <= odd_floor(wanted.size()) && !node->leaving)
+    if (find_replica(wanted, one.node) == nullptr && raft.view().voters.size() <= odd_floor(wanted.size()) &&
+        !node->leaving)
       return false;
   }
   return true;
