@@ -71,6 +71,9 @@ class RingWorld {
 
   // ---- What is so. ----
 
+  /// Distinct nodes clockwise from the arc's point: who should hold it.
+  std::vector<Index> holders(ArcNumber arc) const;
+
   std::size_t node_count() const { return slots_.size(); }
   SimHost& host(Index index) { return *slots_.at(index)->host; }
   Index index_of(const SimHost& host) const;
@@ -133,7 +136,6 @@ class RingWorld {
   void check_arcs();
   std::string unsettled_ring() const;
   std::string unsettled_arc(ArcNumber arc) const;
-  std::vector<Index> holders(ArcNumber arc) const;
   /// Every member with its list, by node and index of position: what to look at when the invariant is broken.
   std::string ring_text() const;
 

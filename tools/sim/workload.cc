@@ -9,6 +9,7 @@
 namespace chordfs {
 
 namespace {
+constexpr int kCopyLooks = 60;
 constexpr Duration kPrepareMax = 2min;
 constexpr Duration kFinishMax = 2min;
 /// Sessions of mounts that were cut off expire, then orphans go.
@@ -186,15 +187,27 @@ class Workload::Auditor final : public Program {
       CO_TRY(auto map, co_await client_.query(client_.arc_of_ino(ino), std::move(query)));
       for (const auto& extent : map.extents()) named.insert(extent.block());
     }
-    std::size_t held = 0;
-    for (std::size_t i = 0; i < load_.ring_.node_count(); ++i) {
-      const auto* node = load_.ring_.node(i);
-      if (node == nullptr) continue;
-      for (auto arc : node->blocks()->arcs())
-        for (const auto& block : node->blocks()->list(arc)) held += named.erase(block.id) > 0 ? 0 : 1;
+    std::uint64_t nameless = 0;
+    auto& ring = load_.ring_;
+    for (std::size_t i = 0; i < ring.node_count(); ++i)
+      if (const auto* node = ring.node(i))
+        for (auto arc : node->blocks()->arcs())
+          for (const auto& block : node->blocks()->list(arc)) nameless += named.contains(block.id) ? 0 : 1;
+    load_.blocks_without_name_ = nameless;
+    // I19: whoever should hold a block that is named has it, at the latest once missing copies have been compared.
+    std::string lacking;
+    for (int look = 0; look < kCopyLooks; ++look) {
+      lacking.clear();
+      for (const auto& block : named) {
+        const auto arc = client_.arc_of_block(block);
+        for (auto i : ring.holders(arc))
+          if (const auto* node = ring.node(i); node != nullptr && !node->blocks()->length_of(arc, block))
+            lacking += fmt::format(" {} (arc {}) at node {}", hex(block).substr(0, 8), arc, i);
+      }
+      if (lacking.empty()) break;
+      co_await runtime_.sleep(1s);
     }
-    load_.blocks_without_name_ = held;
-    if (!named.empty()) load_.ring_.violation(fmt::format("{} blocks are named and nowhere held", named.size()));
+    if (!lacking.empty()) ring.violation("I19: blocks that are named are not held:" + lacking);
     co_return Result<void>();
   }
 

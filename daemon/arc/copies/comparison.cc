@@ -155,7 +155,7 @@ struct Copies::Run {
   std::uint64_t id;
   ArcNumber arc;
   std::uint64_t term;
-  View view;
+  ArcView view;
   Replica self;
   std::optional<Replica> leader;
   Time asked{};
@@ -238,7 +238,7 @@ std::uint64_t Copies::bytes_left(ArcNumber arc) const {
 
 // ---- Pushing what nobody else may have ----
 
-awaitable<Result<bool>> Copies::hand_back(ArcNumber arc, View members) {
+awaitable<Result<bool>> Copies::hand_back(ArcNumber arc, ArcView members) {
   for (const auto& member : members.everybody()) {
     if (auto now = hooks_.members(arc); now && now->view.has(now->self)) co_return false;
     CO_TRY_VOID(co_await push_to(arc, member));

@@ -30,7 +30,7 @@ class Copies {
  public:
   /// Of one arc, as this replica knows it at this moment.
   struct Members {
-    View view;                     ///< The newest, committed or not.
+    ArcView view;                     ///< The newest, committed or not.
     std::uint64_t term = 0;        ///< Raft's.
     std::uint64_t view_index = 0;  ///< Of the entry that made `view`.
     Replica self;
@@ -80,7 +80,7 @@ class Copies {
   awaitable<Result<bool>> make_complete(ArcNumber arc, Replica learner);
   /// At a removed replica: pushes to every one of `members` what that one lacks and this node has. True: now they all
   /// have everything. False: this node is a replica again. An error: one of them could not be reached.
-  awaitable<Result<bool>> hand_back(ArcNumber arc, View members);
+  awaitable<Result<bool>> hand_back(ArcNumber arc, ArcView members);
 
   /// About how much is still to be fetched here, of what is known.
   std::uint64_t bytes_left(ArcNumber arc) const;

@@ -123,8 +123,8 @@ Replica CopiesWorld::replica(int n) {
           .generation = {1, 1}};
 }
 
-View CopiesWorld::view(const Known& known) {
-  View view;
+ArcView CopiesWorld::view(const Known& known) {
+  ArcView view;
   for (int n : known.voters) view.voters.push_back(replica(n));
   for (int n : known.old_voters) view.old_voters.push_back(replica(n));
   for (int n : known.learners) view.learners.push_back(replica(n));

@@ -47,7 +47,7 @@ class CopiesWorld {
   Copies& copies(int n);
   BlockStore& blocks(int n);
   static Replica replica(int n);
-  static View view(const Known& known);
+  static ArcView view(const Known& known);
   void start(int n);
   /// Of all nodes that are up.
   void changed();
