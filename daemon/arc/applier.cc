@@ -76,7 +76,7 @@ awaitable<void> Applier::stop() {
 }
 
 void Applier::add(ArcPtr arc) {
-  arcs_.insert(std::move(arc));
+  arcs_[arc->number] = std::move(arc);
   added_.notify_all();
 }
 
@@ -98,7 +98,7 @@ awaitable<bool> Applier::round() {
   Batch cuts;
   std::size_t bytes = 0;
   while (!arcs_.empty() && entries.size() < kRoundEntriesMax && bytes < kRoundBytesMax) {
-    auto arc = arcs_.extract(arcs_.begin()).value();
+    auto arc = arcs_.extract(arcs_.begin()).mapped();
     if (!arc->raft || arc->replacing || arc->raft->passive() || arc->broken) continue;
     const auto& log = arc->raft->log();
     Part part{arc, arc->raft, {}};

@@ -6,7 +6,7 @@
 // (`on_fatal`).
 
 #include <functional>
-#include <set>
+#include <map>
 
 #include "daemon/arc/arc.h"
 #include "daemon/arc/state_machine.h"
@@ -36,7 +36,7 @@ class Applier {
   Disk& disk_;
   std::shared_ptr<const StateMachine> machine_;  ///< Shared with plans that outlive a cancelled wait.
   Hooks hooks_;
-  std::set<ArcPtr> arcs_;
+  std::map<ArcNumber, ArcPtr> arcs_;  ///< By number: the order must not hang on addresses.
   Signal added_;
   TaskGroup tasks_;
 };

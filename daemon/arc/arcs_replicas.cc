@@ -119,6 +119,7 @@ awaitable<void> Arcs::retire(ArcPtr arc) {
         co_return;
       }
     }
+    spdlog::debug("arc {}: blocks not handed back yet", arc->number);
     co_await runtime_.sleep(runtime_.jitter(kRetirePause));
   }
 }
@@ -164,7 +165,7 @@ awaitable<void> Arcs::ask_if_member(ArcPtr arc) {
 }
 
 void Arcs::look_after(const ArcPtr& arc) {
-  if (!arc->raft || arc->replacing || arc->raft->leads() || arc->raft->silence() < kSilenceTicks) return;
+  if (!arc->raft || arc->replacing || arc->raft->leads() || arc->raft->leaderless() < kSilenceTicks) return;
   if (arc->asked_if_member + kAskEvery > runtime_.now()) return;
   arc->asked_if_member = runtime_.now();
   tasks_.spawn("ask if member", ask_if_member(arc));

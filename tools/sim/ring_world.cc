@@ -263,13 +263,27 @@ bool RingWorld::may_leave(Index index) const {
   return !rest.live.empty() && serving(index) && check_invariant(rest, RingMode::small).empty();
 }
 
+/// What keeps a node from leaving.
+std::string RingWorld::parts_text(Index index) const {
+  const auto* node = this->node(index);
+  if (node == nullptr) return ": it is down";
+  std::string text;
+  for (ArcNumber number = 0; number < map().count(); ++number)
+    if (const auto arc = node->arcs()->find(number); arc && (arc->raft || arc->retiring || arc->replacing))
+      text += fmt::format("{}arc {}{}{}{}{}{}", text.empty() ? ": " : ", ", number,
+                          arc->raft ? " view " + arc->raft->view().text() : "", arc->retiring ? " retiring" : "",
+                          arc->replacing ? " replacing" : "", arc->fetching ? " fetching" : "",
+                          arc->applying ? " applying" : "");
+  return text;
+}
+
 std::string RingWorld::unsettled_ring() const {
   std::vector<std::string> wrong;
   for (Index i = 0; i < slots_.size(); ++i) {
     const auto& slot = *slots_[i];
     if (slot.gone) continue;
     if (slot.leaving)
-      wrong.push_back(fmt::format("node {} has not left yet", i));
+      wrong.push_back(fmt::format("node {} has not left yet{}", i, parts_text(i)));
     else if (!serving(i))
       wrong.push_back(fmt::format("node {} does not serve", i));
   }

@@ -135,6 +135,7 @@ class RingWorld {
   void check_ring();
   void check_arcs();
   std::string unsettled_ring() const;
+  std::string parts_text(Index index) const;
   std::string unsettled_arc(ArcNumber arc) const;
   /// Every member with its list, by node and index of position: what to look at when the invariant is broken.
   std::string ring_text() const;

@@ -117,6 +117,7 @@ void Raft::become_follower(std::uint64_t term, std::optional<Replica> leader) {
   if (role_ == Role::leader) {
     progress_.clear();
     transfer_.reset();
+    leaderless_ = 0;
     agreed_ = commit_;
     acknowledged_ = 0;
     reset_timer();

@@ -132,7 +132,8 @@ class Raft {
   /// The leader whose records this replica must fetch; cleared by being asked.
   std::optional<Replica> take_wanted_snapshot();
   bool heard_leader() const { return leader_.has_value() && silence_ < options_.election; }
-  int silence() const { return silence_; }
+  /// Ticks since a leader was heard.
+  int leaderless() const { return leads() ? 0 : leaderless_; }
   const std::optional<std::string>& fault() const { return fault_; }
 
  private:
@@ -192,7 +193,8 @@ class Raft {
   std::optional<std::string> fault_;
 
   // Timers, in ticks.
-  int silence_ = 0;
+  int silence_ = 0;  ///< Since a leader was heard or an election began.
+  int leaderless_ = 0;
   int timeout_ = 0;
   int since_heartbeat_ = 0;
   int since_check_ = 0;

@@ -20,13 +20,14 @@ void Raft::leader_died(const Uuid& node) {
 
 void Raft::tick_follower() {
   ++silence_;
+  ++leaderless_;
   if (silence_ >= options_.election && leader_) leader_.reset();
   if (electable()) {
     const auto& voters = view().voters;
     const bool alone = voters.size() == 1 && !view().joint() && voters.front() == self_;
     if (alone && role_ != Role::candidate) return campaign(false, false);
     if (silence_ >= timeout_) return campaign(true, false);
-  } else if (silence_ >= 2 * options_.election && ++since_knock_ >= options_.election) {
+  } else if (leaderless_ >= 2 * options_.election && ++since_knock_ >= options_.election) {
     since_knock_ = 0;
     wire::RaftMessage knock;
     knock.set_kind(wire::RaftMessage::KNOCK);

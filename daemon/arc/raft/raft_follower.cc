@@ -14,7 +14,7 @@ void Raft::on_append(const Replica& from, const wire::RaftMessage& message) {
   role_ = Role::follower;
   leader_ = from;
   votes_.clear();
-  silence_ = 0;
+  silence_ = leaderless_ = 0;
   agreed_ = std::max(agreed_, log_.base());
   if (message.log_index() >= log_.base() && !log_.matches(message.log_index(), message.log_term()))
     return reject(from, message);
@@ -78,7 +78,7 @@ void Raft::on_snapshot(const Replica& from, const wire::RaftMessage& message) {
   if (!leader_ || !(*leader_ == from)) agreed_ = std::max(commit_, log_.base());
   leader_ = from;
   votes_.clear();
-  silence_ = 0;
+  silence_ = leaderless_ = 0;
   const bool needless = message.log_index() <= commit_ || log_.matches(message.log_index(), message.log_term());
   if (needless && !passive_) {
     if (log_.matches(message.log_index(), message.log_term())) {
