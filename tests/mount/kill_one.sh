@@ -54,6 +54,7 @@ disturb() {
   "start_$what" "$run"
   background+=("$worker")
   start=$EPOCHREALTIME
+  ended_or_failed() { gone "$worker" || [ -s "$work/log/err-$run" ]; }
   # No pause between two looks: a large write may be over in a second.
   until "third_$what" "$run"; do :; done
   running "$worker" || { cat "$work/log/err-$run" >&2; fail "$run: the write was over before a third was seen"; }
@@ -70,9 +71,12 @@ disturb() {
     sleep 6  # How long it stays frozen.
     kill -s CONT "${node_pid[$node]}"
   fi
+  # At its first error it has failed: a cp whose files all fail would go on for long.
+  wait_until "$run ends" 900 ended_or_failed
+  [ ! -s "$work/log/err-$run" ] || { head -3 "$work/log/err-$run" >&2; fail "$run: an error reached the program"; }
   wait "$worker" || code=$?
   took=$(echo "$start $EPOCHREALTIME" | awk '{ printf "%.1f", $2 - $1 }')
-  [ $code -eq 0 ] && [ ! -s "$work/log/err-$run" ] || { cat "$work/log/err-$run" >&2; fail "$run: ended with code $code"; }
+  [ $code -eq 0 ] || fail "$run: ended with code $code"
   stop_probe "$run" "$bound s"
   step "$run: $node, where $4 is, $way; written in $took s without an error"
   [ "$way" = freeze ] || restart_node "$node"

@@ -226,7 +226,7 @@ finish() {
   for name in "${!mount_pid[@]}"; do unmount_ring "$name"; done
   for name in "${!node_pid[@]}"; do stop_node "$name"; done
   [ -z "$(marked "$work")" ] || fail "processes are left: $(marked "$work")"
-  if grep -lE 'Sanitizer|bug at ' "$work"/log/{node,mount}-*.log; then fail "see these logs"; fi
+  if grep -slE 'Sanitizer|bug at ' "$work"/log/{node,mount}-*.log; then fail "see these logs"; fi
   finished=yes
 }
 

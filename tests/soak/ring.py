@@ -12,12 +12,16 @@ SAFETY_NET = 300  # Seconds. Against a hang; nothing is measured by it.
 
 
 PR_SET_PDEATHSIG = 1
+MNT_FORCE, MNT_DETACH = 1, 2
 libc = ctypes.CDLL(None)
 
 
 def start(command, output):
-    """A process that does not outlive this one, should it be killed. Only the main thread may start some."""
-    return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+    """A process that does not outlive this one, should it be killed; signals of the terminal do not reach it.
+
+    Only the main thread may start some.
+    """
+    return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
                             preexec_fn=lambda: libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL))
 
 
@@ -139,11 +143,15 @@ class Mount:
             raise Failure(f"mount {self.name} ended with code {code}")
 
     def tear_down(self):
+        """By force: that ends every call that waits for an answer, also one of the mount's own process."""
+        if self.mounted() and libc.umount2(os.fsencode(self.at), MNT_FORCE | MNT_DETACH) != 0:
+            subprocess.run(["fusermount3", "-uz", self.at], capture_output=True)
         if self.process.poll() is None:
             self.process.kill()
-        if self.mounted():
-            subprocess.run(["fusermount3", "-uz", self.at], capture_output=True)
-        self.process.wait()
+        try:
+            self.process.wait(30)
+        except subprocess.TimeoutExpired:
+            print(f"cleaning up: mount {self.name}, process {self.process.pid}, does not go", flush=True)
 
 
 class Ring:
