@@ -115,7 +115,7 @@ awaitable<void> Copies::mend(ArcNumber arc, std::string block, std::optional<Blo
   }
   if (found) kept = co_await keep(arc, block, std::move(*found));
   mending_.erase({arc, block});
-  if (kept) co_return;
+  if (kept || kept.code() == Errc::cancelled) co_return;
   spdlog::warn("block {} of arc {} cannot be mended now: {}", hex(block), arc, kept.error().text());
   changed(arc);  // It counts as missing, so comparing goes on trying.
 }

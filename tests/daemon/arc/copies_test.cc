@@ -399,21 +399,23 @@ TEST_P(CopiesChaos, NothingAcknowledgedIsLostAndAllAgreeInTheEnd) {
   network().options().duplication = 0.02;
   std::set<int> acknowledged, dropped;
   int failed = 0;
-  for (int step = 0; step < 150; ++step) {
+  for (int step = 0; step < 300; ++step) {
     int n = static_cast<int>(rng.below(3));
-    switch (rng.below(12)) {
+    switch (rng.below(14)) {
       case 0:
         if (it->host(n).alive()) rng.chance(0.5) ? it->host(n).crash() : it->host(n).power_off();
         it->world().run_for(1ms);
         break;
       case 1:
       case 2:
-        if (!it->host(n).alive()) it->start(n);
+        for (int m = 0; m < 3; ++m)
+          if (!it->host(m).alive()) it->start(m);
         break;
       case 3:
         cut(n, (n + 1) % 3);
         break;
       case 4:
+      case 7:
         network().heal();
         break;
       case 5:  // Another leader; everybody who is up hears of it.
@@ -444,12 +446,13 @@ TEST_P(CopiesChaos, NothingAcknowledgedIsLostAndAllAgreeInTheEnd) {
   for (int n = 0; n < 3; ++n)
     if (!it->host(n).alive()) it->start(n);
   it->changed();
-  it->world().run_for(5min);
-  EXPECT_GT(acknowledged.size(), 10U) << failed << " failed";
+  // Until no tombstone is left: some may keep a dropped block that others must not fetch yet.
+  it->world().run_for(kTombstoneTime + 2 * kCompareEvery);
+  EXPECT_GT(acknowledged.size() + dropped.size(), 40U) << failed << " failed";
   std::vector<std::string> lists;
   for (int n = 0; n < 3; ++n) {
     std::string list;
-    for (const auto& held : it->blocks(n).list(kArc)) list += hex(held.id) + " ";
+    for (const auto& held : it->blocks(n).list(kArc)) list += std::to_string(read_u32(held.id.substr(12))) + " ";
     lists.push_back(list);
     for (int block : acknowledged) {
       auto read = it->get(n, block, true);
