@@ -164,7 +164,7 @@ step "on a terminal"
 
 chordfs rm -r /a /copy
 [ -z "$(chordfs ls /)" ] || fail "something is left: $(chordfs ls /)"
-leave_node c a
+leave_node c a --force
 wait_until "the ring has 2 nodes" 60 ring_has a 2
 step "gone"
 finish

@@ -45,8 +45,6 @@ ArcHealth::Member member_of(const wire::Status::Arc::Member& said) {
           .learner = said.learner(),
           .live = said.live(),
           .complete = said.complete(),
-          .votes_old = !said.incoming(),
-          .votes_new = !said.outgoing(),
           .bytes_left = said.bytes_left()};
 }
 
@@ -75,7 +73,8 @@ std::vector<const wire::Status::Arc*> leaders(const ArcMap& arcs, const std::vec
   std::vector<const wire::Status::Arc*> rows(arcs.count());
   for (const auto& status : statuses)
     for (const auto& row : status.arcs()) {
-      if (row.state() != "leader" || row.arc() >= arcs.count()) continue;
+      // Only a leader names members; while its node leaves, that is its state.
+      if (row.members().empty() || row.arc() >= arcs.count()) continue;
       auto& known = rows[row.arc()];
       if (!known || known->term() < row.term()) known = &row;
     }
@@ -90,7 +89,7 @@ std::map<std::string, Endpoint> counted_on(const std::vector<wire::Status>& stat
   };
   for (const auto& status : statuses)
     for (const auto& row : status.arcs()) {
-      if (row.has_leader() && row.state() != "leaving") add(row.leader());
+      if (row.has_leader()) add(row.leader());
       for (const auto& member : row.members()) add(member.peer());
     }
   for (const auto& status : statuses) nodes.erase(status.peer().node());
@@ -205,7 +204,7 @@ Health health_of(const Uuid& ring, const ArcMap& arcs, const std::vector<wire::S
     health.replicas = std::max(health.replicas, static_cast<int>(std::min<std::uint32_t>(status.replicas(), 99)));
     auto& parts = health.parts[hex(status.peer().node())];
     for (const auto& row : status.arcs())
-      if (row.arc() < arcs.count() && row.state() != "leaving") parts.insert(row.arc());
+      if (row.arc() < arcs.count() && row.state() != "learner") parts.insert(row.arc());
   }
   auto rows = leaders(arcs, statuses);
   for (ArcNumber arc = 0; arc < arcs.count(); ++arc) {
@@ -355,11 +354,11 @@ StopAdvice advice(const Health& health, const std::string& node) {
 }
 
 awaitable<Result<Health>> look_at_health(RingClient& client) {
-  CO_TRY(auto statuses, co_await client.walk());
+  CO_TRY(auto statuses, co_await client.walk(false));
   // One that the ring has dropped already may be alive, and an arc still counts on it: asked by name.
   if (auto more = not_heard(statuses); !more.empty()) {
     for (auto& at : more) client.add_peer(std::move(at));
-    CO_TRY(statuses, co_await client.walk());
+    CO_TRY(statuses, co_await client.walk(false));
   }
   co_return health_of(client.ring(), client.arcs(), statuses);
 }

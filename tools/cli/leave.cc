@@ -23,22 +23,6 @@ std::string progress_line(const Endpoint& node, std::uint32_t left, std::uint32_
 
 enum class Few { refused, accepted };  ///< Whether fewer copies than promised may remain.
 
-/// Says what would remain, and how to leave all the same.
-awaitable<Error> refusal(RingClient& client, Endpoint node, Error said) {
-  auto statuses = co_await client.walk();
-  std::size_t others = 0, promised = 0;
-  if (statuses)
-    for (const auto& status : *statuses) {
-      others += endpoint_of(status.peer()) != node && !status.leaving();
-      promised = std::max<std::size_t>(promised, status.replicas());
-    }
-  // The last one: there is nobody to leave anything to.
-  if (others > 0)
-    said.context += fmt::format("; of {} copies of everything {} would remain: --force, to leave all the same",
-                                promised, std::min(others, promised));
-  co_return said;
-}
-
 /// Asks the node to leave and waits until nothing is left on it.
 awaitable<Result<void>> hand_over(RingClient& client, Endpoint node, Few few) {
   std::uint32_t first = 0;
@@ -52,9 +36,6 @@ awaitable<Result<void>> hand_over(RingClient& client, Endpoint node, Few few) {
       first = std::max(first, progress.arcs_left());
       show_status(progress_line(node, progress.arcs_left(), first));
       if (progress.done()) co_return Result<void>();
-    } else if (reply.code() == Errc::not_permitted) {
-      co_return co_await refusal(client, node,
-                                 {reply.code(), fmt::format("{}: {}", node.text(), reply.error().context)});
     } else if (reply.code() != Errc::timed_out || ++silences > kSilencesMax) {
       co_return Error{reply.code(), fmt::format("{}: {}", node.text(), reply.error().context)};
     }

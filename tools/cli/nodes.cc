@@ -44,7 +44,8 @@ NodeRow row_of(const wire::Status& status) {
               .free_bytes = status.disk_free()};
   add_positions(row, status);
   for (const auto& arc : status.arcs()) {
-    bool leads = arc.state() == "leader";
+    // Only a leader names members; while its node leaves, that is its state.
+    bool leads = arc.state() == "leader" || !arc.members().empty();
     row.arcs += leads;
     (leads || arc.state() == "voter" ? row.copies : row.arcs_moving) += 1;
     row.blocks += arc.blocks();
@@ -96,7 +97,7 @@ RingView view_of(const Uuid& ring, const ArcMap& arcs, const std::vector<wire::S
   for (const auto& status : statuses) {
     view.nodes.push_back(row_of(status));
     for (const auto& arc : status.arcs())
-      if (arc.state() == "leader" && arc.arc() < arcs.count()) view.led.insert(arc.arc());
+      if ((arc.state() == "leader" || !arc.members().empty()) && arc.arc() < arcs.count()) view.led.insert(arc.arc());
   }
   std::ranges::sort(view.nodes, {}, [](const NodeRow& row) { return std::tie(row.at, row.node); });
   for (std::size_t i = 0; i < view.nodes.size(); ++i) view.nodes[i].letter = letter_of(i);

@@ -47,7 +47,7 @@ std::map<ArcNumber, Members> members_of(const std::vector<wire::Status>& statuse
   std::map<ArcNumber, Members> arcs;
   for (const auto& status : statuses)
     for (const auto& row : status.arcs()) {
-      if (row.state() != "leader") continue;
+      if (row.members().empty()) continue;  // Only a leader names them.
       auto& members = arcs[row.arc()];
       if (!members.nodes.empty() && members.term >= row.term()) continue;
       members = {.nodes = {}, .filling = 0, .block_bytes = row.block_bytes(), .term = row.term()};
@@ -115,7 +115,7 @@ class Verify {
 
  private:
   awaitable<Result<void>> look() {
-    CO_TRY(auto statuses, co_await client_.walk());
+    CO_TRY(auto statuses, co_await client_.walk(false));
     members_ = members_of(statuses);
     co_return Result<void>();
   }
@@ -130,77 +130,101 @@ class Verify {
     return kCallTimeout + std::chrono::duration_cast<Duration>(std::chrono::duration<double>(std::min(seconds, 1e6)));
   }
 
-  awaitable<Result<void>> one(ArcNumber arc) {
-    Copies copies;
-    std::set<std::string> nodes, silent;
-    bool read = depth_ == Depth::hashes;  // Once is enough.
-    std::map<std::string, wire::ArcHash> last;
+  struct Asked {
     Members members;
+    std::set<std::string> nodes;   ///< Of these, those that are asked.
+    std::set<std::string> silent;  ///< Of these, those that did not answer in the last round.
+    Copies copies;
+    std::map<std::string, wire::ArcHash> last;
+    bool read = false;  ///< Their blocks: once is enough.
+
+    bool agree() const {
+      return silent.empty() && copies.records(nodes) == Copies::Verdict::equal &&
+             copies.blocks(nodes) == Copies::Verdict::equal;
+    }
+  };
+
+  awaitable<Result<void>> one(ArcNumber arc) {
+    Asked asked;
     for (int round = 0; round < kRounds; ++round) {
       if (round > 0) {
         co_await client_.runtime().sleep(kPause * round);
         CO_TRY_VOID(co_await look());
       }
-      members = members_[arc];
-      auto now = names(members);
-      if (now != nodes) {
-        copies.clear();
-        last.clear();
-        read = depth_ == Depth::hashes;
-      }
-      nodes = std::move(now);
-      silent.clear();
-      Request request;
-      request.header.mutable_arc_hash()->set_arc(arc);
-      request.header.mutable_arc_hash()->set_read_blocks(!read);
-      auto replies = co_await ask_all(client_, members.nodes, std::move(request), time_for(members));
-      for (std::size_t i = 0; i < replies.size(); ++i) {
-        auto name = members.nodes[i].text();
-        if (!replies[i]) {
-          silent.insert(name);
-          continue;
-        }
-        copies.add(name, replies[i]->header.arc_hash());
-        last[name] = replies[i]->header.arc_hash();
-      }
-      read = read || silent.empty();
-      if (nodes.empty() || !silent.empty()) continue;
-      if (copies.records(nodes) == Copies::Verdict::differ) break;
-      if (copies.records(nodes) == Copies::Verdict::equal && copies.blocks(nodes) == Copies::Verdict::equal) break;
+      take_members(arc, asked);
+      co_await hashes(arc, asked);
+      if (asked.copies.records(asked.nodes) == Copies::Verdict::differ) break;
+      // Where one arc has no leader for long, others are not waited for.
+      if (asked.members.nodes.empty() ? leaderless_ : asked.agree()) break;
     }
-    if (nodes.empty()) {
-      found(Finding::Kind::no_leader, arc);
-      co_return Result<void>();
-    }
-    report_.copies += last.size();
-    report_.filling += members.filling;
-    for (const auto& [node, hash] : last) {
-      report_.blocks += hash.blocks();
-      report_.block_bytes += hash.block_bytes();
-    }
-    for (const auto& node : silent) found(Finding::Kind::no_answer, arc, node);
-    for (const auto& node : copies.with_other_records()) found(Finding::Kind::records_differ, arc, node);
-    for (const auto& [node, bad] : copies.bad_blocks())
-      for (const auto& block : bad) found(Finding::Kind::block_bad, arc, node, block);
-    // Those that answered, whoever else did not.
-    for (const auto& node : silent) nodes.erase(node);
-    if (copies.records(nodes) == Copies::Verdict::changing) found(Finding::Kind::changing, arc);
-    if (copies.blocks(nodes) != Copies::Verdict::equal) co_await block_by_block(arc, nodes, members);
+    leaderless_ = leaderless_ || asked.members.nodes.empty();
+    co_await tell(arc, std::move(asked));
     co_return Result<void>();
   }
 
-  static std::set<std::string> names(const Members& members) {
-    std::set<std::string> names;
-    for (const auto& node : members.nodes) names.insert(node.text());
-    return names;
+  void take_members(ArcNumber arc, Asked& asked) {
+    asked.members = members_[arc];
+    std::set<std::string> nodes;
+    for (const auto& node : asked.members.nodes)
+      if (!given_up_.contains(node.text())) nodes.insert(node.text());
+    if (nodes != asked.nodes) asked = {.members = asked.members, .nodes = std::move(nodes), .silent = {}, .copies = {}};
+    asked.silent.clear();
+  }
+
+  static std::vector<Endpoint> endpoints(const Asked& asked) {
+    auto nodes = asked.members.nodes;
+    std::erase_if(nodes, [&](const Endpoint& node) { return !asked.nodes.contains(node.text()); });
+    return nodes;
+  }
+
+  awaitable<void> hashes(ArcNumber arc, Asked& asked) {
+    bool read = depth_ == Depth::every_byte && !asked.read;
+    Request request;
+    request.header.mutable_arc_hash()->set_arc(arc);
+    request.header.mutable_arc_hash()->set_read_blocks(read);
+    auto nodes = endpoints(asked);
+    auto replies = co_await ask_all(client_, nodes, std::move(request), time_for(asked.members));
+    for (std::size_t i = 0; i < replies.size(); ++i) {
+      auto name = nodes[i].text();
+      if (!replies[i]) {
+        asked.silent.insert(name);
+        continue;
+      }
+      asked.copies.add(name, replies[i]->header.arc_hash());
+      asked.last[name] = replies[i]->header.arc_hash();
+    }
+    asked.read = asked.read || (read && asked.silent.empty());
+  }
+
+  awaitable<void> tell(ArcNumber arc, Asked asked) {
+    if (asked.members.nodes.empty()) {
+      found(Finding::Kind::no_leader, arc);
+      co_return;
+    }
+    report_.copies += asked.last.size();
+    report_.filling += asked.members.filling;
+    for (const auto& [node, hash] : asked.last) {
+      report_.blocks += hash.blocks();
+      report_.block_bytes += hash.block_bytes();
+    }
+    // One that was asked so often is not waited for at every other arc.
+    given_up_.insert(asked.silent.begin(), asked.silent.end());
+    for (const auto& node : asked.members.nodes)
+      if (given_up_.contains(node.text())) found(Finding::Kind::no_answer, arc, node.text());
+    for (const auto& node : asked.copies.with_other_records()) found(Finding::Kind::records_differ, arc, node);
+    for (const auto& [node, bad] : asked.copies.bad_blocks())
+      for (const auto& block : bad) found(Finding::Kind::block_bad, arc, node, block);
+    // Those that answered are compared, whoever else did not.
+    for (const auto& node : asked.silent) asked.nodes.erase(node);
+    if (asked.copies.records(asked.nodes) == Copies::Verdict::changing) found(Finding::Kind::changing, arc);
+    if (asked.copies.blocks(asked.nodes) != Copies::Verdict::equal) co_await block_by_block(arc, endpoints(asked));
   }
 
   /// Which blocks they are. Silence about some of them is no finding of its own: the hashes did differ.
-  awaitable<void> block_by_block(ArcNumber arc, std::set<std::string> nodes, Members members) {
-    std::erase_if(members.nodes, [&](const Endpoint& node) { return !nodes.contains(node.text()); });
+  awaitable<void> block_by_block(ArcNumber arc, std::vector<Endpoint> nodes) {
     Request request;
     request.header.mutable_block_sums()->set_arc(arc);
-    auto replies = co_await ask_all(client_, members.nodes, std::move(request), kCallTimeout);
+    auto replies = co_await ask_all(client_, nodes, std::move(request), kCallTimeout);
     std::vector<wire::BlockSums> sums;
     for (const auto& reply : replies) sums.push_back(reply ? reply->header.block_sums() : wire::BlockSums());
     auto buckets = differing_buckets(sums);
@@ -210,11 +234,11 @@ class Verify {
       names.header.mutable_block_sums()->set_arc(arc);
       for (std::size_t i = from; i < std::min(buckets.size(), from + kBucketsAtOnce); ++i)
         names.header.mutable_block_sums()->add_buckets(buckets[i]);
-      auto lists = co_await ask_all(client_, members.nodes, std::move(names), kCallTimeout);
+      auto lists = co_await ask_all(client_, nodes, std::move(names), kCallTimeout);
       std::map<std::string, Held> held;
       for (std::size_t i = 0; i < lists.size(); ++i) {
         if (!lists[i]) continue;
-        auto& blocks = held[members.nodes[i].text()];
+        auto& blocks = held[nodes[i].text()];
         for (const auto& block : lists[i]->header.block_sums().blocks()) blocks[block.block()] = block.length();
       }
       std::ranges::move(compare_blocks(arc, held), std::back_inserter(report_.findings));
@@ -226,6 +250,8 @@ class Verify {
   RingClient& client_;
   Depth depth_;
   std::map<ArcNumber, Members> members_;
+  std::set<std::string> given_up_;  ///< Nodes that did not answer, however often they were asked.
+  bool leaderless_ = false;         ///< Some arc had no leader all the while.
   Report report_;
 };
 
@@ -245,13 +271,21 @@ json::object to_json(const Report& report, bool quick) {
 }
 
 void print(const Report& report, bool quick) {
-  std::size_t printed = 0;
+  std::size_t printed = 0, single = 0;
+  std::map<std::string, std::size_t> silent;
   for (const auto& finding : report.findings) {
-    if (printed++ == kFindingsPrinted) break;
-    fmt::print("arc {}: {}{}\n", finding.arc, finding.node.empty() ? "" : finding.node + " ", text_of(finding));
+    if (finding.kind == Finding::Kind::no_answer) {
+      ++silent[finding.node];
+      continue;
+    }
+    if (++single > kFindingsPrinted) continue;
+    ++printed;
+    fmt::print("arc {}: {}{}\n", finding.arc, finding.node.empty() ? "" : printable(finding.node) + " ",
+               text_of(finding));
   }
-  if (report.findings.size() > kFindingsPrinted)
-    fmt::print("and {} more: --json has all\n", report.findings.size() - kFindingsPrinted);
+  if (single > printed) fmt::print("and {} more: --json has all\n", single - printed);
+  for (const auto& [node, arcs] : silent)
+    fmt::print("{} {} ({} arcs)\n", printable(node), text_of({.kind = Finding::Kind::no_answer}), arcs);
   fmt::print("{} arcs, {} copies of them, {} blocks with {}{}: {}\n", report.arcs, report.copies, report.blocks,
              human(report.block_bytes), quick ? ", not read" : ", all read",
              report.findings.empty() ? "all equal" : fmt::format("{} findings", report.findings.size()));
