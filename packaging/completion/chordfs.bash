@@ -6,11 +6,14 @@
 _chordfs_options() {  # The options of a subcommand.
   case $1 in
     ring) echo --help --via --json --drawing --no-drawing ;;
+    status) echo --help --via --json --watch ;;
     watch) echo --help --via --json --count ;;
     fingers) echo --help --via --json ;;
     files) echo --help --via --json --below ;;
     locate) echo --help --via --json --trace ;;
-    leave) echo --help --via ;;
+    verify) echo --help --via --json --quick ;;
+    can-stop) echo --help --via --json ;;
+    leave) echo --help --via --force ;;
     ls) echo --help --via --json --long -l ;;
     cat) echo --help --via ;;
     put) echo --help --via --limit --recursive -r ;;
@@ -21,7 +24,7 @@ _chordfs_options() {  # The options of a subcommand.
     '') echo --help --version ;;
   esac
 }
-_chordfs_subcommands='ring watch fingers files locate leave ls cat put get mkdir mv rm'
+_chordfs_subcommands='ring status watch fingers files locate verify can-stop leave ls cat put get mkdir mv rm'
 
 # Paths in the ring that begin with $1. Whoever presses Tab does not wait for a ring that does not answer.
 _chordfs_paths() {
@@ -74,7 +77,7 @@ _chordfs() {
     :*) mapfile -t COMPREPLY < <(compgen -W "$_chordfs_subcommands" -- "$current") ;;
     put:0 | get:1) _chordfs_local "$current" ;;
     put:1 | get:0 | ls:0 | locate:0 | mv:[01] | cat:* | rm:* | mkdir:*) _chordfs_paths "$current" ;;
-    fingers:0 | files:0 | leave:0) _chordfs_nodes "$current" ;;
+    fingers:0 | files:0 | can-stop:0 | leave:0) _chordfs_nodes "$current" ;;
   esac
 }
 complete -F _chordfs chordfs

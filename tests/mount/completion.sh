@@ -27,7 +27,7 @@ complete -p chordfs | grep -q -- '-F _chordfs chordfs' || fail "nothing complete
 
 # ---- It knows what --help names, and nothing else. ----
 
-help_subcommands() { chordfs --help | sed -n '/^Subcommands:/,$p' | sed -nE 's/^  ([a-z]+) .*/\1/p' | sort; }
+help_subcommands() { chordfs --help | sed -n '/^Subcommands:/,$p' | sed -nE 's/^  ([a-z-]+) .*/\1/p' | sort; }
 # Only the list of options, not what examples and texts mention.
 help_options() {
   chordfs "$@" --help | sed -n '/^Options:/,/^$/p' | grep -oE '^  --?[A-Za-z][^ ]*' | tr -d ' ' | tr ',' '\n' |
@@ -35,7 +35,7 @@ help_options() {
 }
 
 subcommands=$(help_subcommands)
-[ "$(wc -l <<<"$subcommands")" -ge 13 ] || fail "--help names too few subcommands: $subcommands"
+[ "$(wc -l <<<"$subcommands")" -ge 16 ] || fail "--help names too few subcommands: $subcommands"
 expect "$subcommands" ''
 same_options() {  # same_options [SUBCOMMAND]
   local named known
@@ -48,6 +48,7 @@ for subcommand in $subcommands; do same_options "$subcommand"; done
 step "$(wc -l <<<"$subcommands") subcommands and all their options"
 
 expect 'leave' le
+expect 'can-stop' can
 expect $'leave\nlocate\nls' l
 expect '--trace' locate --t
 expect $'--recursive\n--resume' get --re
@@ -79,6 +80,7 @@ expect "$work/here/file" get /letters/hello "$work/here/f"
 expect '/lists/' ls --via "$(peer b)" /li
 expect "$(printf '%s\n' "$(peer a)" "$(peer b)" | sort)" leave ''
 expect "$(peer b)" fingers "$(peer b)"
+expect "$(peer b)" can-stop "$(peer b)"
 step "files, paths of the ring, nodes"
 
 # No ring: nothing is offered, and nothing hangs or complains.

@@ -3,7 +3,7 @@
 #
 #   start_node NAME [PEER]      PEER: the name of a node, PORT or HOST:PORT. Returns when it serves. $(peer NAME) is HOST:PORT
 #   kill_node NAME [SIGNAL]     ends it (KILL) and waits until it is gone; stop_node NAME: by SIGTERM, and it must succeed
-#   leave_node NAME VIA         by `chordfs leave`
+#   leave_node NAME VIA [--force]   by `chordfs leave`
 #   restart_node NAME [PEER]    again, on its old port and data
 #   mount_ring NAME VIA...      at $(at NAME), by way of these nodes. Returns when it serves
 #   unmount_ring NAME           and waits until its process has ended well
@@ -95,10 +95,10 @@ stop_node() {
   kill_node "$1" TERM
   [ "$exit_code" -eq 0 ] || fail "node $1 ended with code $exit_code after SIGTERM"
 }
-# leave_node NAME VIA: hands over what it holds; the command returns when that is done, and the process ends by itself.
+# leave_node NAME VIA [--force]: hands over what it holds; the command returns when that is done, and the process ends by itself.
 leave_node() {
   local pid=${node_pid[$1]} code=0
-  chordfs leave "$(peer "$1")" --via "$(peer "$2")" || fail "chordfs leave $1"
+  chordfs leave "$(peer "$1")" --via "$(peer "$2")" "${@:3}" || fail "chordfs leave $1"
   wait_until "node $1 ends after it has left" 60 gone "$pid"
   wait "$pid" || code=$?
   unset "node_pid[$1]"

@@ -115,16 +115,29 @@ class Search {
 json::object to_json(const wire::Status& status) {
   json::array arcs;
   for (const auto& arc : status.arcs())
-    arcs.push_back(
-        json::object{{"arc", arc.arc()}, {"state", arc.state()}, {"inodes", arc.inodes()}, {"blocks", arc.blocks()}});
+    arcs.push_back(json::object{
+        {"arc", arc.arc()}, {"state", utf8(arc.state())}, {"inodes", arc.inodes()}, {"blocks", arc.blocks()}});
   return {{"endpoint", address(status.peer())}, {"node", hex(status.peer().node())}, {"arcs", std::move(arcs)}};
 }
 
-void print_node(const wire::Status& status, const std::set<ArcNumber>& led) {
-  fmt::print("{} leads {} arcs: {}\n", address(status.peer()), led.size(), arcs_text(led));
+enum class Part { led, held };
+/// The arcs that it leads; or all of which it has a copy of its own.
+std::set<ArcNumber> arcs_of(const wire::Status& status, Part part) {
+  std::set<ArcNumber> arcs;
   for (const auto& arc : status.arcs())
-    if (arc.state() != "leader")
-      fmt::print("  arc {} is on its way: {}, with {}\n", arc.arc(), arc.state(), address(arc.other()));
+    if (arc.state() == "leader" || (part == Part::held && arc.state() == "voter")) arcs.insert(arc.arc());
+  return arcs;
+}
+
+void print_node(const wire::Status& status, const std::set<ArcNumber>& held) {
+  auto led = arcs_of(status, Part::led);
+  fmt::print("{} has a copy of {} arcs: {}\n  of these it leads {}: {}\n", address(status.peer()), held.size(),
+             arcs_text(held), led.size(), arcs_text(led));
+  for (const auto& arc : status.arcs()) {
+    if (held.contains(arc.arc())) continue;
+    fmt::print("  arc {} is {}, {}\n", arc.arc(), arc.state() == "learner" ? "being filled" : printable(arc.state()),
+               arc.has_leader() ? "led by " + address(arc.leader()) : "its leader is not known");
+  }
   fmt::print("  {:<6} {:>14} {:>10}  {}\n", "RECORD", "BLOCKS HERE", "BYTES", "PATH");
 }
 
@@ -134,14 +147,12 @@ awaitable<Result<int>> show(RingClient& client, FileSystem& files, Asked asked) 
   request.set_blocks(true);
   CO_TRY(auto status, co_await ask_status(client, node, request));
   CO_TRY(auto top, co_await resolve(files, asked.below, LastLink::follow));
-  std::set<ArcNumber> led;
-  for (const auto& arc : status.arcs())
-    if (arc.state() == "leader") led.insert(arc.arc());
+  auto held = arcs_of(status, Part::held);
   if (asked.json)
     print_json(to_json(status));
   else
-    print_node(status, led);
-  Search search(files, std::move(led), asked.json);
+    print_node(status, held);
+  Search search(files, std::move(held), asked.json);
   CO_TRY_VOID(co_await search.visit(asked.below, top.ino(), top.type()));
   if (!asked.json)
     fmt::print("{} records, {} blocks with {} of files\n", search.records(), search.blocks(), human(search.bytes()));

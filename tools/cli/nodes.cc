@@ -44,7 +44,10 @@ NodeRow row_of(const wire::Status& status) {
               .free_bytes = status.disk_free()};
   add_positions(row, status);
   for (const auto& arc : status.arcs()) {
-    (arc.state() == "leader" ? row.arcs : row.arcs_moving) += 1;
+    // Only a leader names members; while its node leaves, that is its state.
+    bool leads = arc.state() == "leader" || !arc.members().empty();
+    row.arcs += leads;
+    (leads || arc.state() == "voter" ? row.copies : row.arcs_moving) += 1;
     row.blocks += arc.blocks();
     row.file_bytes += arc.bytes();
     row.inodes += arc.inodes();
@@ -62,6 +65,7 @@ json::object to_json(const NodeRow& row) {
           {"state", row.state},
           {"positions", std::move(positions)},
           {"arcs", row.arcs},
+          {"copies", row.copies},
           {"arcs_moving", row.arcs_moving},
           {"blocks", row.blocks},
           {"inodes", row.inodes},
@@ -78,7 +82,7 @@ void compare(const NodeRow& before, const NodeRow& after, std::vector<std::strin
   if (before.state != after.state) lines.push_back(fmt::format("{} is {}", name(after), after.state));
   if (before.at != after.at) lines.push_back(fmt::format("{} was at {}", name(after), before.at.text()));
   if (before.arcs != after.arcs)
-    lines.push_back(fmt::format("{} serves {} arcs, {} before", name(after), after.arcs, before.arcs));
+    lines.push_back(fmt::format("{} leads {} arcs, {} before", name(after), after.arcs, before.arcs));
 }
 }  // namespace
 
@@ -88,15 +92,13 @@ double NodeRow::share() const {
   return sum;
 }
 
-std::size_t RingView::arcs_served() const {
-  std::size_t sum = 0;
-  for (const auto& row : nodes) sum += row.arcs;
-  return sum;
-}
-
 RingView view_of(const Uuid& ring, const ArcMap& arcs, const std::vector<wire::Status>& statuses) {
-  RingView view{ring, arcs, {}};
-  for (const auto& status : statuses) view.nodes.push_back(row_of(status));
+  RingView view{ring, arcs, {}, {}};
+  for (const auto& status : statuses) {
+    view.nodes.push_back(row_of(status));
+    for (const auto& arc : status.arcs())
+      if ((arc.state() == "leader" || !arc.members().empty()) && arc.arc() < arcs.count()) view.led.insert(arc.arc());
+  }
   std::ranges::sort(view.nodes, {}, [](const NodeRow& row) { return std::tie(row.at, row.node); });
   for (std::size_t i = 0; i < view.nodes.size(); ++i) view.nodes[i].letter = letter_of(i);
   return view;
@@ -108,12 +110,13 @@ std::string headline(const RingView& view) {
 }
 
 std::string table(const RingView& view) {
-  auto text = fmt::format("  {:<8}  {:<21} {:<7} {:>9} {:>6} {:>5} {:>7} {:>7} {:>10} {:>10}  {}\n", "NODE", "ADDRESS",
-                          "STATE", "POSITIONS", "CIRCLE", "ARCS", "INODES", "BLOCKS", "STORED", "FREE", "VERSION");
+  auto text =
+      fmt::format("  {:<8}  {:<21} {:<7} {:>9} {:>6} {:>5} {:>6} {:>7} {:>7} {:>10} {:>10}  {}\n", "NODE", "ADDRESS",
+                  "STATE", "POSITIONS", "CIRCLE", "LEADS", "COPIES", "INODES", "BLOCKS", "STORED", "FREE", "VERSION");
   for (const auto& row : view.nodes)
-    text += fmt::format("{} {:<8}  {:<21} {:<7} {:>9} {:>5.1f}% {:>5} {:>7} {:>7} {:>10} {:>10}  {}\n", row.letter,
-                        row.node.substr(0, kIdentityDigits), row.at.text(), row.state, row.positions.size(),
-                        row.share() * 100, row.arcs, row.inodes, row.blocks, human(row.store_bytes),
+    text += fmt::format("{} {:<8}  {:<21} {:<7} {:>9} {:>5.1f}% {:>5} {:>6} {:>7} {:>7} {:>10} {:>10}  {}\n",
+                        row.letter, row.node.substr(0, kIdentityDigits), row.at.text(), row.state, row.positions.size(),
+                        row.share() * 100, row.arcs, row.copies, row.inodes, row.blocks, human(row.store_bytes),
                         human(row.free_bytes), row.version);
   return text;
 }

@@ -3,6 +3,7 @@
 // Thread: main's.
 
 #include <boost/json/object.hpp>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -21,7 +22,7 @@ struct NodeRow {
     double share = 0;  ///< Of the circle that it owns; 0 if it does not know its predecessor.
   };
   std::vector<Point> positions;
-  std::size_t arcs = 0, arcs_moving = 0;
+  std::size_t arcs = 0, copies = 0, arcs_moving = 0;  ///< That it leads; that it votes in; being filled or leaving.
   std::uint64_t blocks = 0, inodes = 0, file_bytes = 0, store_bytes = 0, free_bytes = 0;
 
   double share() const;
@@ -32,8 +33,9 @@ struct RingView {
   Uuid ring;
   ArcMap arcs;
   std::vector<NodeRow> nodes;  ///< By host and port; lettered in this order.
+  std::set<ArcNumber> led;     ///< By somebody.
 
-  std::size_t arcs_served() const;
+  std::size_t arcs_served() const { return led.size(); }
 };
 
 RingView view_of(const Uuid& ring, const ArcMap& arcs, const std::vector<wire::Status>& statuses);

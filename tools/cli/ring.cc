@@ -24,16 +24,16 @@ awaitable<Result<int>> show(RingClient& client, bool as_json, bool draw) {
 
 void add_ring(Program& program) {
   auto draw = std::make_shared<bool>(isatty(STDOUT_FILENO) == 1);
-  auto* sub = add(
-      program,
-      {.name = "ring",
-       .what = "Shows the nodes of the ring, and the circle",
-       .example = "chordfs ring --via 6000",
-       .json = "one object: ring, arcs, arcs_served, nodes[node, endpoint, version, state (up, leaving),\n"
-               "positions[index, id, share], arcs, arcs_moving, blocks, inodes, file_bytes, store_bytes, free_bytes]"},
-      [draw](const Shared& shared) {
-        return with_client(shared, [&](RingClient& client) { return show(client, shared.json, *draw); });
-      });
+  auto* sub = add(program,
+                  {.name = "ring",
+                   .what = "Shows the nodes of the ring, and the circle",
+                   .example = "chordfs ring --via 6000",
+                   .json = "one object: ring, arcs, arcs_served, nodes[node, endpoint, version, state (up, leaving),\n"
+                           "positions[index, id, share], arcs (that it leads), copies, arcs_moving, blocks, inodes, "
+                           "file_bytes, store_bytes, free_bytes]"},
+                  [draw](const Shared& shared) {
+                    return with_client(shared, [&](RingClient& client) { return show(client, shared.json, *draw); });
+                  });
   sub->add_flag("--drawing", *draw, "Draw the circle (default: on a terminal)");
   sub->add_flag_callback("--no-drawing", [draw] { *draw = false; }, "Leave the drawing out");
 }

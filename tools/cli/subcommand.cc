@@ -51,10 +51,13 @@ void add_limit(CLI::App& subcommand, std::uint64_t& limit) {
 
 void add_all(Program& program) {
   add_ring(program);
+  add_status(program);
   add_watch(program);
   add_fingers(program);
   add_files(program);
   add_locate(program);
+  add_verify(program);
+  add_can_stop(program);
   add_leave(program);
   add_ls(program);
   add_cat(program);

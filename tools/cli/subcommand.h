@@ -42,6 +42,9 @@ CLI::App* add(Program& program, const Description& description, std::function<in
 void add_limit(CLI::App& subcommand, std::uint64_t& limit);
 
 void add_ring(Program& program);
+void add_status(Program& program);
+void add_can_stop(Program& program);
+void add_verify(Program& program);
 void add_fingers(Program& program);
 void add_files(Program& program);
 void add_locate(Program& program);

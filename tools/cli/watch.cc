@@ -1,12 +1,11 @@
 #include <fmt/format.h>
-#include <poll.h>
-#include <termios.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
 
 #include "tools/cli/nodes.h"
+#include "tools/cli/screen.h"
 #include "tools/cli/session.h"
 #include "tools/cli/text.h"
 
@@ -14,56 +13,11 @@ namespace chordfs::cli {
 
 namespace {
 constexpr Duration kLookEvery = 1s;
-constexpr Duration kKeyEvery = 100ms;
 constexpr int kRadius = 9;
 
 struct Watch {
   bool json = false;
   std::uint64_t count = 0;  ///< 0: until interrupted.
-};
-
-/// The alternate screen, and keys without Enter, for as long as it lives.
-class Screen {
- public:
-  Screen() {
-    keys_ = tcgetattr(STDIN_FILENO, &before_) == 0;
-    if (keys_) {
-      termios raw = before_;
-      raw.c_lflag &= ~static_cast<tcflag_t>(ICANON | ECHO);
-      tcsetattr(STDIN_FILENO, TCSANOW, &raw);
-    }
-    fmt::print("\033[?1049h\033[?25l");
-  }
-  ~Screen() {
-    fmt::print("\033[?25h\033[?1049l");
-    std::fflush(stdout);
-    if (keys_) tcsetattr(STDIN_FILENO, TCSANOW, &before_);
-  }
-  Screen(const Screen&) = delete;
-
-  void show(const std::string& text) {
-    fmt::print("\033[H");
-    std::string_view rest = text;
-    while (!rest.empty()) {
-      auto end = std::min(rest.find('\n'), rest.size());
-      fmt::print("{}\033[K\n", rest.substr(0, end));
-      rest.remove_prefix(std::min(end + 1, rest.size()));
-    }
-    fmt::print("\033[J");
-    std::fflush(stdout);
-  }
-  /// Whether q was pressed.
-  bool quit() const {
-    pollfd input{.fd = STDIN_FILENO, .events = POLLIN, .revents = 0};
-    char key = 0;
-    while (keys_ && poll(&input, 1, 0) == 1 && read(STDIN_FILENO, &key, 1) == 1)
-      if (key == 'q' || key == 'Q') return true;
-    return false;
-  }
-
- private:
-  termios before_{};
-  bool keys_ = false;
 };
 
 std::string screen_of(const Result<RingView>& view, const std::vector<std::string>& news) {
@@ -90,10 +44,7 @@ awaitable<Result<int>> watch_on_screen(RingClient& client, Watch watch) {
     screen.show(screen_of(view, news));
     if (view) before = std::move(*view);
     if (looks == watch.count) co_return kDone;
-    for (auto waited = 0ns; waited < kLookEvery; waited += kKeyEvery) {
-      if (screen.quit()) co_return kDone;
-      co_await client.runtime().sleep(kKeyEvery);
-    }
+    if (co_await screen.quit_within(client.runtime(), kLookEvery)) co_return kDone;
   }
 }
 

@@ -26,7 +26,7 @@ TEST(CommandLine, EverySubcommandHasItsHelp) {
   Program program;
   add_all(program);
   auto all = program.app.get_subcommands({});
-  EXPECT_EQ(all.size(), 13U);
+  EXPECT_EQ(all.size(), 16U);
   for (auto* sub : all) {
     auto help = sub->help();
     EXPECT_THAT(help, HasSubstr("Exit codes: 0 done; 1 failed")) << sub->get_name();
@@ -40,7 +40,7 @@ TEST(CommandLine, EverySubcommandHasItsHelp) {
 TEST(CommandLine, WhatPrintsDataPrintsJson) {
   Program program;
   add_all(program);
-  for (const char* name : {"ring", "watch", "fingers", "files", "locate", "ls"})
+  for (const char* name : {"ring", "status", "watch", "fingers", "files", "locate", "ls", "verify", "can-stop"})
     EXPECT_NE(program.app.get_subcommand(name)->get_option_no_throw("--json"), nullptr) << name;
 }
 
@@ -56,6 +56,8 @@ TEST(CommandLine, WrongOnesAreRefused) {
   EXPECT_EQ(parse({}), kWrongUsage);
   EXPECT_EQ(parse({"dance"}), kWrongUsage);
   EXPECT_EQ(parse({"fingers", "banana"}), kWrongUsage);
+  EXPECT_EQ(parse({"can-stop", "banana"}), kWrongUsage);
+  EXPECT_EQ(parse({"can-stop"}), kWrongUsage);
   EXPECT_EQ(parse({"get", "/a", "--resume", "-r"}), kWrongUsage);
   EXPECT_EQ(parse({"put", "a", "/b", "--limit", "fast"}), kWrongUsage);
   EXPECT_EQ(parse({"watch", "--count", "-1"}), kWrongUsage);
@@ -67,6 +69,10 @@ TEST(CommandLine, RightOnesAreTaken) {
   EXPECT_EQ(parse({"put", "a", "/b", "--limit", "5M", "-r"}), kDone);
   EXPECT_EQ(parse({"fingers", "1f2e3d4c"}), kDone);
   EXPECT_EQ(parse({"rm", "-r", "/a", "/b"}), kDone);
+  EXPECT_EQ(parse({"status", "--watch", "--json"}), kDone);
+  EXPECT_EQ(parse({"can-stop", "6001"}), kDone);
+  EXPECT_EQ(parse({"verify", "--quick"}), kDone);
+  EXPECT_EQ(parse({"leave", "6001", "--force"}), kDone);
 }
 
 }  // namespace

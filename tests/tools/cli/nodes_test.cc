@@ -50,12 +50,21 @@ TEST(Nodes, SumsOverArcs) {
   EXPECT_THAT(headline(seen), HasSubstr("1 node, 3 of 4 arcs served"));
 }
 
-TEST(Nodes, ArcOnItsWayIsNotServed) {
-  auto one = status(1, 6000, 2);
-  one.mutable_arcs(1)->set_state("learner");
+TEST(Nodes, ArcsThatItLeadsAndThoseOfWhichItHasACopy) {
+  auto one = status(1, 6000, 4);
+  one.mutable_arcs(1)->set_state("voter");
+  one.mutable_arcs(2)->set_state("learner");
+  one.mutable_arcs(3)->set_state("leaving");
   auto seen = view({one});
   EXPECT_EQ(seen.nodes[0].arcs, 1U);
-  EXPECT_EQ(seen.nodes[0].arcs_moving, 1U);
+  EXPECT_EQ(seen.nodes[0].copies, 2U);
+  EXPECT_EQ(seen.nodes[0].arcs_moving, 2U);
+  EXPECT_EQ(seen.arcs_served(), 1U);
+}
+
+TEST(Nodes, TwoThatBothThinkTheyLeadServeAnArcOnce) {
+  auto seen = view({status(1, 6000, 2), status(2, 6001, 1)});
+  EXPECT_EQ(seen.arcs_served(), 2U);
 }
 
 TEST(Nodes, AloneOnTheCircleItOwnsAllOfIt) {
@@ -78,7 +87,7 @@ TEST(Nodes, ChangesAreToldOneALine) {
   b = status(2, 6001, 1);
   b.set_leaving(true);
   EXPECT_THAT(changes(before, view({b, c})),
-              ElementsAre("00000002 127.0.0.1:6001 is leaving", "00000002 127.0.0.1:6001 serves 1 arcs, 0 before",
+              ElementsAre("00000002 127.0.0.1:6001 is leaving", "00000002 127.0.0.1:6001 leads 1 arcs, 0 before",
                           "00000003 127.0.0.1:6002 joined, 0 arcs", "00000001 127.0.0.1:6000 is gone"));
   EXPECT_THAT(changes(before, before), IsEmpty());
 }
