@@ -240,7 +240,7 @@ void RaftWorld::hello() {
     const bool named = node->disk.replica && committed_view_.has(self);
     // Whose members have all changed asks the owner of the arc (ArcViewRequest): not a matter of Raft.
     if (node->raft && node->disk.replica && !named && node->disk.generation.index < committed_.size() &&
-        node->raft->silence() > 60) {
+        node->raft->leaderless() > 60) {
       note(fmt::format("asks {}", node->number));
       enqueue(
           *node,
