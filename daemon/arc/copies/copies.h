@@ -30,7 +30,7 @@ class Copies {
  public:
   /// Of one arc, as this replica knows it at this moment.
   struct Members {
-    ArcView view;                     ///< The newest, committed or not.
+    ArcView view;                  ///< The newest, committed or not.
     std::uint64_t term = 0;        ///< Raft's.
     std::uint64_t view_index = 0;  ///< Of the entry that made `view`.
     Replica self;
@@ -78,6 +78,9 @@ class Copies {
   /// At the leader: lets the learner compare until it is done. True: it holds every block that has been acknowledged.
   /// False: it missed some meanwhile; call it again. An error: it did not answer, or the view changed.
   awaitable<Result<bool>> make_complete(ArcNumber arc, Replica learner);
+  /// At the leader: the member has missed no put since it was complete, or caught up. Ask again just before it is made
+  /// a voter.
+  bool owes_nothing(ArcNumber arc, const Replica& member) const;
   /// At a removed replica: pushes to every one of `members` what that one lacks and this node has. True: now they all
   /// have everything. False: this node is a replica again. An error: one of them could not be reached.
   awaitable<Result<bool>> hand_back(ArcNumber arc, ArcView members);
@@ -137,6 +140,8 @@ class Copies {
   // debts.cc
   Debt& owe(ArcNumber arc, const Replica& member) { return debts_[{arc, key(member)}]; }
   void start_settling(ArcNumber arc, const Replica& member);
+  /// Of those that have become voters.
+  void resume_settling(ArcNumber arc, const Members& members);
   awaitable<void> settle(ArcNumber arc, Replica member);
   awaitable<Result<void>> pay(ArcNumber arc, Replica member, bool votes);
   awaitable<Result<void>> let_compare(ArcNumber arc, Replica member);

@@ -101,7 +101,21 @@ awaitable<Result<void>> Copies::let_compare(ArcNumber arc, Replica member) {
 awaitable<Result<bool>> Copies::make_complete(ArcNumber arc, Replica learner) {
   auto missed = owe(arc, learner).missed;
   CO_TRY_VOID(co_await let_compare(arc, learner));
-  co_return owe(arc, learner).missed == missed;
+  if (owe(arc, learner).missed != missed) co_return false;
+  owe(arc, learner).settled = missed;
+  co_return true;
+}
+
+bool Copies::owes_nothing(ArcNumber arc, const Replica& member) const {
+  auto found = debts_.find({arc, key(member)});
+  return found == debts_.end() || found->second.missed == found->second.settled;
+}
+
+void Copies::resume_settling(ArcNumber arc, const Members& members) {
+  for (const auto& member : members.view.all_voters()) {
+    auto found = debts_.find({arc, key(member)});
+    if (found != debts_.end() && found->second.any(true)) start_settling(arc, member);
+  }
 }
 
 std::uint64_t Copies::bytes_left_at(ArcNumber arc, const Replica& member) const {

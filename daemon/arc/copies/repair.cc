@@ -22,6 +22,7 @@ void Copies::changed(ArcNumber arc) {
                                              [&](const Replica& one) { return key(one) == entry.first.second; }));
   });
   if (!members) abandon_run(arc);
+  if (members && members->leads) resume_settling(arc, *members);
   auto& due = due_[arc];
   due.again = due.running;
   due.compared.clear();

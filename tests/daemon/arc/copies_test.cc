@@ -349,6 +349,26 @@ TEST_F(CopiesTest, PutThatMissedTheLearnerMakesItIncomplete) {
   EXPECT_TRUE(again->result->value_or(false));
 }
 
+TEST_F(CopiesTest, LearnerThatMissedAPutGetsItOnceItVotes) {
+  begin(4, 3);
+  it->known.learners = {3};
+  it->known.index = 2;
+  auto completing = complete(3);
+  ASSERT_TRUE(wait_for(completing));
+  EXPECT_TRUE(it->copies(0).owes_nothing(kArc, CopiesWorld::replica(3)));
+  cut(0, 3);
+  ASSERT_TRUE(it->put(0, 1));
+  EXPECT_FALSE(it->copies(0).owes_nothing(kArc, CopiesWorld::replica(3)));
+  network().heal();
+  it->known.learners = {};
+  it->known.voters = {0, 1, 2, 3};
+  it->known.index = 3;
+  it->copies(0).changed(kArc);
+  EXPECT_TRUE(it->wait_until_holds(3, 1));
+  it->world().run_for(1s);
+  EXPECT_TRUE(it->copies(0).owes_nothing(kArc, CopiesWorld::replica(3)));
+}
+
 TEST_F(CopiesTest, ChangeOfTheViewEndsCompleting) {
   begin(4, 3);
   it->known.learners = {3};
