@@ -39,7 +39,7 @@ struct Arc {
   std::uint64_t completing = 0;                    ///< Learners being asked to get them.
   std::uint64_t confirmed = 0;                     ///< The round that was last made known.
   std::optional<Time> view_since;                  ///< When the view was seen uncommitted first.
-  std::uint64_t view_seen = 0;
+  std::pair<std::uint64_t, Uuid> seen;              ///< View and leader, as last looked at.
 
   // One thing at a time for the records.
   bool applying = false;   ///< An update of the disk is under way.

@@ -56,9 +56,11 @@ void Arcs::flush(const ArcPtr& arc) {
     arc->confirmed = round;
     arc->changed.notify_all();
   }
-  if (raft.view_index() != arc->view_seen) {
-    arc->view_seen = raft.view_index();
-    copies_.changed(arc->number);
+  // What a leader knew of puts that somebody missed goes with it: then all compare.
+  const std::pair seen(raft.view_index(), raft.leader() ? raft.leader()->node : Uuid());
+  if (seen != arc->seen) {
+    arc->seen = seen;
+    if (raft.leader()) copies_.changed(arc->number);
   }
 }
 

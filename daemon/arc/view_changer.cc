@@ -40,7 +40,8 @@ bool ViewChanger::complete(const ArcPtr& arc, const Replica& member) const {
   if (member == raft.self()) return !raft.passive();
   const auto* known = raft.progress(member);
   if (known == nullptr || known->snapshot || known->probing || known->match + kNearly < raft.commit()) return false;
-  return raft.view().votes(member) || arc->complete.contains({member.node, member.generation});
+  return raft.view().votes(member) || (arc->complete.contains({member.node, member.generation}) &&
+                                          arcs_.copies_.owes_nothing(arc->number, member));
 }
 
 awaitable<void> ViewChanger::round(ArcPtr arc) {
@@ -94,7 +95,6 @@ void ViewChanger::take(const ArcPtr& arc, ViewStep step) {
     const auto* known = raft.progress(*step.make_whole);
     const bool near = known != nullptr && !known->snapshot && known->match + kNearly >= raft.commit();
     if (!near || arc->completing >= kCompletingMax) return;
-    if (arc->complete.contains({step.make_whole->node, step.make_whole->generation})) return;
     ++arc->completing;
     tasks_.spawn("make a learner whole", make_whole(arc, *step.make_whole, raft.term()));
   } else if (step.hand_over_to) {

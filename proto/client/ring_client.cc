@@ -13,6 +13,8 @@ constexpr std::size_t kViaMax = 32;
 constexpr Duration kPauseFirst = 5ms;
 constexpr Duration kPauseMax = 100ms;
 constexpr Duration kConnectTimeout = 2s;
+/// Towards the end of a call those that were silent in it are asked once more.
+constexpr Duration kLastTry = 700ms;
 constexpr std::size_t kWalkNodesMax = 10'000;
 constexpr int kWalkParallel = 16;  // So that a few frozen nodes cost one timeout together.
 }  // namespace
@@ -116,8 +118,19 @@ void RingClient::count_guess() {
 /// Where to try next: the cache, then hints as they come, then the ring.
 class RingClient::Attempt {
  public:
-  void follow(Endpoint node) { next_.push_front(std::move(node)); }
-  void refill(std::vector<Endpoint> nodes) { next_.assign(nodes.begin(), nodes.end()); }
+  /// Unless it has been silent in this very call: others may have chosen a new leader, and do not know it yet.
+  void follow(Endpoint node) {
+    if (!silent_.contains(node)) next_.push_front(std::move(node));
+  }
+  void again(Endpoint node) { next_.push_front(std::move(node)); }
+  /// `all`: also those that were silent; there is not much time left to find anybody else.
+  void refill(std::vector<Endpoint> nodes, bool all) {
+    next_.clear();
+    for (auto& node : nodes)
+      if (!silent_.contains(node)) next_.push_back(std::move(node));
+    if (all) next_.insert(next_.end(), silent_.begin(), silent_.end());
+  }
+  void was_silent(const Endpoint& node) { silent_.insert(node); }
   std::optional<Endpoint> pop() {
     if (next_.empty()) return std::nullopt;
     auto node = std::move(next_.front());
@@ -128,6 +141,7 @@ class RingClient::Attempt {
 
  private:
   std::deque<Endpoint> next_;
+  std::set<Endpoint> silent_;  ///< Did not answer in this call.
   Duration pause_ = kPauseFirst;
 };
 
@@ -151,7 +165,7 @@ awaitable<Result<Reply>> RingClient::call_arc(ArcNumber arc, Request request, Du
       }
       auto nodes = co_await candidates(arc, std::exchange(dead, std::nullopt), until);
       if (nodes)
-        attempt.refill(std::move(*nodes));
+        attempt.refill(std::move(*nodes), until - runtime_.now() <= kLastTry);
       else if (nodes.code() == Errc::cancelled)
         co_return nodes.error();
       else
@@ -174,7 +188,10 @@ awaitable<Result<Reply>> RingClient::call_arc(ArcNumber arc, Request request, Du
       case Errc::timed_out:
       case Errc::busy:
       case Errc::locked:
-        if (code == Errc::unreachable || code == Errc::timed_out) cache_.erase(arc);
+        if (code == Errc::unreachable || code == Errc::timed_out) {
+          cache_.erase(arc);
+          attempt.was_silent(*node);
+        }
         if (code == Errc::unreachable) {
           counters_.lookups.stale += locations_.forget(*node);
           dead = *node;
@@ -183,7 +200,7 @@ awaitable<Result<Reply>> RingClient::call_arc(ArcNumber arc, Request request, Du
         ++counters_.retries;
         if (code == Errc::busy || code == Errc::locked) {
           co_await runtime_.sleep(std::min(runtime_.jitter(attempt.pause()), Duration(until - runtime_.now())));
-          attempt.follow(*node);
+          attempt.again(*node);
         }
         continue;
       default:
