@@ -20,7 +20,7 @@ void RaftWorld::draw_plan() {
   auto& rng = rng_;
   plan_.nodes = 1 + static_cast<int>(rng.below(7));
   if (rng.chance(0.6)) plan_.nodes = 3 + static_cast<int>(rng.below(3));
-  plan_.copies = rng.chance(0.75) ? 3 : 1 + static_cast<int>(rng.below(5));
+  plan_.copies = rng.chance(0.7) ? 3 : 1 + static_cast<int>(rng.below(5));
   plan_.begin_alone = rng.chance(0.4);
   plan_.chaos = rng.between(10s, 40s);
   plan_.fault_gap = rng.between(200ms, 2s);
