@@ -18,8 +18,8 @@ class RaftGroup {
   static Replica replica(int number, Generation generation = {1, 1}) {
     return {uuid(number), {"h", static_cast<std::uint16_t>(number)}, generation};
   }
-  static View view_of(std::initializer_list<int> voters) {
-    View view;
+  static ArcView view_of(std::initializer_list<int> voters) {
+    ArcView view;
     for (int one : voters) view.voters.push_back(replica(one));
     return view;
   }

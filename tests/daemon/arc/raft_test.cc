@@ -154,7 +154,7 @@ TEST(Raft, Finding7OneThatOnlyAnUncommittedViewExcludesMayLead) {
 TEST(Raft, Finding8JointViewThatDoesNotCommitIsTakenBack) {
   RaftGroup group({1});
   ASSERT_TRUE(group.elect(1));
-  View joint{.voters = {group.replica(2, {1, 2})}, .old_voters = {group.replica(1)}, .learners = {}};
+  ArcView joint{.voters = {group.replica(2, {1, 2})}, .old_voters = {group.replica(1)}, .learners = {}};
   ASSERT_TRUE(group[1].propose_view(joint));
   group.run();
   EXPECT_FALSE(group[1].view_committed());
@@ -183,7 +183,7 @@ TEST(Raft, Finding9NobodyIsSpokenToBeforeTheEntryThatAddsItIsCommitted) {
 
 TEST(Raft, RestartedLeaderSpeaksToMembersMadeBeyondWhatItKnowsAsCommitted) {  // raft_sim seed 87
   RaftGroup group({1});
-  auto put = [](RaftLog& log, const View& view) {
+  auto put = [](RaftLog& log, const ArcView& view) {
     std::string payload;
     to_wire(view).SerializeToString(&payload);
     ASSERT_TRUE(log.append({1, EntryKind::view, payload}));

@@ -10,7 +10,7 @@ namespace {
 
 /// An arc whose every step succeeds.
 struct Walk {
-  View view;
+  ArcView view;
   int leader = 1;
   std::set<int> dead, leaving;
   std::uint64_t index = 1;

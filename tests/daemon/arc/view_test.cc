@@ -7,14 +7,14 @@
 namespace chordfs {
 namespace {
 
-View view_of(std::initializer_list<int> voters) {
+ArcView view_of(std::initializer_list<int> voters) {
   return RaftGroup::view_of(voters);
 }
 
 TEST(View, IsReadAsItWasWritten) {
-  View view{.voters = view_of({1, 2, 3}).voters,
-            .old_voters = view_of({1}).voters,
-            .learners = {RaftGroup::replica(4, {2, 9})}};
+  ArcView view{.voters = view_of({1, 2, 3}).voters,
+               .old_voters = view_of({1}).voters,
+               .learners = {RaftGroup::replica(4, {2, 9})}};
   const auto read = view_from(to_wire(view));
   ASSERT_TRUE(read);
   EXPECT_EQ(*read, view);
@@ -23,7 +23,7 @@ TEST(View, IsReadAsItWasWritten) {
 }
 
 TEST(View, MalformedIsRefused) {
-  EXPECT_FALSE(view_from(wire::View{}));
+  EXPECT_FALSE(view_from(wire::View()));
   EXPECT_FALSE(view_from(to_wire(view_of({1, 2}))));
   EXPECT_FALSE(view_from(to_wire(view_of({1, 2, 2}))));
   EXPECT_FALSE(
@@ -41,7 +41,7 @@ TEST(View, MalformedIsRefused) {
 }
 
 TEST(View, HasALimitOfMembers) {
-  View view = view_of({1});
+  ArcView view = view_of({1});
   for (int i = 2; i <= kMembersMax; ++i) view.learners.push_back(RaftGroup::replica(i));
   EXPECT_TRUE(view_from(to_wire(view)));
   view.learners.push_back(RaftGroup::replica(99));
@@ -49,7 +49,7 @@ TEST(View, HasALimitOfMembers) {
 }
 
 TEST(View, JointMajorityIsOfBothSets) {
-  const View joint{.voters = view_of({1, 2, 4}).voters, .old_voters = view_of({1, 2, 3}).voters, .learners = {}};
+  const ArcView joint{.voters = view_of({1, 2, 4}).voters, .old_voters = view_of({1, 2, 3}).voters, .learners = {}};
   auto only = [](std::initializer_list<int> who) {
     return [who](const Replica& one) { return std::ranges::count(who, one.at.port) > 0; };
   };
