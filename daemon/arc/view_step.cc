@@ -27,7 +27,8 @@ class Planner {
   explicit Planner(const Standing& standing) : s_(standing), voters_(standing.view.voters) { choose_targets(); }
 
   ViewStep step() const {
-    if (s_.view.joint()) return s_.committed ? leave_joint() : (s_.overdue ? take_back() : ViewStep{});
+    const bool early = planted(Defect::append_before_joint_commits);
+    if (s_.view.joint()) return s_.committed || early ? leave_joint() : (s_.overdue ? take_back() : ViewStep{});
     if (!s_.committed) return {};
     if (auto view = add_learners()) return {.propose = std::move(view)};
     auto ins = newcomers();

@@ -55,7 +55,9 @@ void Raft::step(const Uuid& from_node, const wire::RaftMessage& message) {
   if (const auto* member = view().find(from_node)) from.at = member->at;
   const auto kind = message.kind();
 
-  if (leads() && ready() && !view().has(from) && !committed_view().has(from)) return tell_gone(from);
+  // Whom we know to be removed. One that was made beyond what we know as committed may be of a newer view than ours.
+  if (ready() && !view().has(from) && !committed_view().has(from) && from.generation.index <= commit_)
+    return tell_gone(from);
   if (kind == wire::RaftMessage::GONE) {
     gone_ = true;
     role_ = Role::follower;
@@ -227,6 +229,7 @@ bool Raft::install(std::uint64_t index, std::uint64_t term, ArcView view, std::u
   if (log_.matches(index, term) && !planted(Defect::snapshot_drops_suffix)) {
     // What follows may have been acknowledged: it stays (finding 2).
     log_.cut(index);
+    written_ = std::max(written_, index);
   } else {
     log_ = RaftLog(index, term, std::move(view), view_index);
     truncate_ = 0;

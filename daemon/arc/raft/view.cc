@@ -97,7 +97,8 @@ wire::View to_wire(const ArcView& view) {
 
 std::optional<ArcView> view_from(const wire::View& from) {
   if (from.voters_size() + from.old_voters_size() + from.learners_size() > kMembersMax) return std::nullopt;
-  if (from.voters().empty()) return std::nullopt;
+  if (from.voters_size() % 2 == 0) return std::nullopt;
+  if (from.old_voters_size() > 0 && from.old_voters_size() % 2 == 0) return std::nullopt;
   auto read = [](const auto& list, Replicas& to) {
     std::set<Uuid> seen;
     for (const auto& one : list) {

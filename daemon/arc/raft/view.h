@@ -56,8 +56,8 @@ std::uint64_t reached_by_majority(const ArcView& view, const std::function<std::
 
 wire::Replica to_wire(const Replica& replica);
 wire::View to_wire(const ArcView& view);
-/// Nothing if it is malformed: an identity of the wrong size, a node twice, no voter, an even number of voters where
-/// that cannot be, more than kMembersMax.
+/// Nothing if it is malformed: an identity of the wrong size, a node twice, an even number of voters, or none, more
+/// than kMembersMax.
 std::optional<ArcView> view_from(const wire::View& view);
 std::optional<ArcView> view_from(const std::string& bytes);
 

@@ -43,6 +43,25 @@ TEST(RaftSim, same_seed_same_trace) {
   }
 }
 
+/// The judge bites: each mistake is found, within the seeds that tests/sim/README.md says.
+class Planted : public testing::TestWithParam<Defect> {};
+TEST_P(Planted, is_found) {
+  const Planting planting(GetParam());
+  std::string what;
+  const auto failed = first_failing(1, 4000, &what);
+  ASSERT_TRUE(failed);
+  fmt::print("{}\n", what);
+}
+INSTANTIATE_TEST_SUITE_P(RaftSim, Planted,
+                         testing::Values(Defect::ack_before_fsync, Defect::vote_not_persisted,
+                                         Defect::no_joint_consensus, Defect::stale_read, Defect::old_term_counted,
+                                         Defect::generation_reused, Defect::learner_promoted_early,
+                                         Defect::snapshot_drops_suffix, Defect::quorum_shrunk_on_suspicion,
+                                         Defect::early_contact, Defect::removed_may_not_campaign,
+                                         Defect::pre_vote_does_not_teach, Defect::append_before_joint_commits,
+                                         Defect::applied_before_commit, Defect::amnesia_after_wipe),
+                         [](const auto& info) { return std::string(name_of(info.param)); });
+
 TEST(RaftSim, by_hand) {
   const char* seeds = std::getenv("CHORDFS_SEEDS");
   if (seeds == nullptr) GTEST_SKIP() << "CHORDFS_SEEDS=FROM:COUNT says which";

@@ -150,6 +150,7 @@ void RaftWorld::flush(Node& node) {
   const auto count = node.queue.size();
   auto took = rng_.between(100us, plan_.fsync_max / 8);
   if (rng_.chance(0.1)) took = rng_.between(1ms, plan_.fsync_max);
+  if (plan_.slow_disks) took = rng_.between(20ms, 600ms);
   at(took, [this, &node, count, incarnation = node.incarnation] {
     if (node.incarnation != incarnation) return;
     for (std::size_t i = 0; i < count && !violation_; ++i) {

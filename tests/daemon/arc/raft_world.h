@@ -35,7 +35,8 @@ struct RaftWorldPlan {
   Duration fault_gap = 1s;  ///< Mean.
   double loss = 0, duplication = 0, late = 0;
   Duration fsync_max = 20ms;
-  double hunt = 0;  ///< Chance that a new leader is crashed between its first append and its first commit.
+  bool slow_disks = false;  ///< So slow that leaders come and go while a write is under way.
+  double hunt = 0;          ///< Chance that a new leader is crashed between its first append and its first commit.
   bool churn = false;
   double cut = 0.1;
   std::array<int, 9> weights{};

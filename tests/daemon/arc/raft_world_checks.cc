@@ -47,6 +47,9 @@ void RaftWorld::check_commits(Node& node) {
     // I3: durable on a majority of each set in force, as the disks have it.
     const auto index = raft.commit();
     const auto term = log.term_at(index).value_or(0);
+    // Raft, figure 8: what is counted is of the leader's own term.
+    if (term != raft.term())
+      return fail(fmt::format("I3: {} commits {} of term {} by counting", node.number, index, term));
     if (!majority(raft.view(), [&](const Replica& one) { return on_disk(one, index, term); }))
       return fail(fmt::format("I3: {} of term {} is committed by {}, and not durable in {}", index, term, node.number,
                               raft.view().text()));
@@ -100,9 +103,14 @@ void RaftWorld::check_sent(Node& node, const Raft::Outgoing& out) {
     if (out.to.generation.index >= committed_.size())
       fail(fmt::format("I10: {} speaks to {} of an entry that is not committed", node.number, out.to.generation.index));
   }
-  // I5: what is acknowledged is on the disk.
-  if (message.kind() == RaftMessage::APPEND_REPLY && !message.reject() && message.log_index() > node.disk.last())
-    fail(fmt::format("I5: node {} acknowledges {}, and has {}", node.number, message.log_index(), node.disk.last()));
+  // I5: what is acknowledged is on the disk, and it is what the log holds (not an entry that was since overwritten).
+  if (message.kind() != RaftMessage::APPEND_REPLY || message.reject() || message.term() != node.raft->term()) return;
+  const auto index = message.log_index();
+  if (index > node.disk.last())
+    return fail(fmt::format("I5: node {} acknowledges {}, and has {}", node.number, index, node.disk.last()));
+  const auto here = node.raft->log().term_at(index), there = node.disk.term_at(index);
+  if (here && there && here != there)
+    fail(fmt::format("I5: node {} acknowledges {} of term {}, and has term {}", node.number, index, *here, *there));
 }
 
 /// I5: nothing committed is erased from a disk.

@@ -20,7 +20,7 @@ void RaftWorld::draw_plan() {
   auto& rng = rng_;
   plan_.nodes = 1 + static_cast<int>(rng.below(7));
   if (rng.chance(0.6)) plan_.nodes = 3 + static_cast<int>(rng.below(3));
-  plan_.copies = rng.chance(0.75) ? 3 : 1 + static_cast<int>(rng.below(5));
+  plan_.copies = rng.chance(0.7) ? 3 : 1 + static_cast<int>(rng.below(5));
   plan_.begin_alone = rng.chance(0.4);
   plan_.chaos = rng.between(10s, 40s);
   plan_.fault_gap = rng.between(200ms, 2s);
@@ -28,6 +28,7 @@ void RaftWorld::draw_plan() {
   if (rng.chance(0.7)) plan_.duplication = 0.02 + 0.001 * static_cast<double>(rng.below(130));
   if (rng.chance(0.6)) plan_.late = 0.001 * static_cast<double>(rng.below(200));
   plan_.fsync_max = rng.chance(0.5) ? 120ms : rng.between(2ms, 120ms);
+  plan_.slow_disks = rng.chance(0.15);
   if (rng.chance(0.35)) plan_.hunt = 0.3 + 0.1 * static_cast<double>(rng.below(7));
   plan_.churn = rng.chance(0.4);
   plan_.cut = rng.chance(0.7) ? 0.001 * static_cast<double>(rng.below(200)) : 0;
@@ -373,6 +374,7 @@ void RaftWorld::heal() {
   cut_links_.clear();
   plan_.loss = plan_.duplication = plan_.late = 0;
   plan_.fsync_max = 10ms;
+  plan_.slow_disks = false;
   for (auto& node : nodes_) {
     node->rate = 1;
     node->paused_until = {};
@@ -420,7 +422,10 @@ bool RaftWorld::settled(std::string* why) {
   for (const auto& one : wanted) *why += fmt::format(" {}", one.at.port);
   if (wanted.empty() || !raft.view_committed() || raft.view().joint()) return false;
   if (!next_step(standing(*leader)).settled()) return false;
-  if (wanted.front().node != leader->uuid) return false;
+  // First of those wanted who votes: of two nodes one does.
+  const auto first = std::ranges::find_if(
+      wanted, [&](const Replica& one) { return find_replica(raft.view().voters, one.node) != nullptr; });
+  if (first == wanted.end() || first->node != leader->uuid) return false;
   for (const auto& one : wanted)
     if (raft.view().find(one.node) == nullptr) return false;
   for (const auto& one : raft.view().voters) {
