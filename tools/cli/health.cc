@@ -287,7 +287,8 @@ std::string text_of(const Health& health, const Filling& filling) {
                           health.count(State::suspect), health.count(State::down));
   for (const auto& node : health.nodes)
     if (node.state != State::up || node.leaving)
-      text += fmt::format("  {:<21} {}{}\n", node.at.text(), name_of(node.state), node.leaving ? ", leaving" : "");
+      text += fmt::format("  {:<21} {}{}\n", printable(node.at.text()), name_of(node.state),
+                          node.leaving ? ", leaving" : "");
   auto wanted = health.wanted();
   text += fmt::format("{}: {} with all of {} cop{}, {} with a majority, {} without a majority\n",
                       arcs_text(health.arcs.size()), health.count(Copies::all), wanted, wanted == 1 ? "y" : "ies",
@@ -309,7 +310,7 @@ json::object to_json(const Health& health, const Filling& filling) {
   json::array nodes, notes;
   for (const auto& node : health.nodes)
     nodes.push_back(json::object{{"node", node.node},
-                                 {"endpoint", node.at.text()},
+                                 {"endpoint", utf8(node.at.text())},
                                  {"state", name_of(node.state)},
                                  {"leaving", node.leaving},
                                  {"zone", utf8(node.zone)}});
