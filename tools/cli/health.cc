@@ -45,6 +45,8 @@ ArcHealth::Member member_of(const wire::Status::Arc::Member& said) {
           .learner = said.learner(),
           .live = said.live(),
           .complete = said.complete(),
+          .votes_old = !said.incoming(),
+          .votes_new = !said.outgoing(),
           .bytes_left = said.bytes_left()};
 }
 
