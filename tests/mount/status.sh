@@ -35,7 +35,7 @@ import json, sys
 lines = open(sys.argv[1]).read().splitlines()
 assert len(lines) == 1, lines
 it = json.loads(lines[0])
-sys.exit(0 if eval(sys.argv[2]) else 1)' "$work/out" "$expression" 2>>"$work/log/json"
+sys.exit(0 if eval("(" + sys.argv[2] + ")") else 1)' "$work/out" "$expression" 2>>"$work/log/json"
 }
 shows() {
   local what=$1

@@ -16,8 +16,8 @@ namespace json = boost::json;
 namespace {
 json::object to_json(const NodeHealth& node, const StopAdvice& advice) {
   json::array waited_for;
-  for (const auto& other : advice.waited_for) waited_for.emplace_back(other.text());
-  return {{"endpoint", node.at.text()},
+  for (const auto& other : advice.waited_for) waited_for.emplace_back(utf8(other.text()));
+  return {{"endpoint", utf8(node.at.text())},
           {"can_stop", advice.may()},
           {"arcs_without_majority", advice.broken},
           {"waited_for", std::move(waited_for)}};
@@ -30,7 +30,7 @@ std::string text_of(const NodeHealth& node, const StopAdvice& advice) {
                           advice.broken == 1 ? "" : "s");
   if (advice.waited_for.empty()) return text + "; there are too few nodes: start more, or use chordfs leave";
   text += "; wait for";
-  for (const auto& other : advice.waited_for) text += " " + other.text();
+  for (const auto& other : advice.waited_for) text += " " + printable(other.text());
   return text;
 }
 

@@ -45,6 +45,8 @@ ArcHealth::Member member_of(const wire::Status::Arc::Member& said) {
           .learner = said.learner(),
           .live = said.live(),
           .complete = said.complete(),
+          .votes_old = !said.incoming(),
+          .votes_new = !said.outgoing(),
           .bytes_left = said.bytes_left()};
 }
 
@@ -287,7 +289,8 @@ std::string text_of(const Health& health, const Filling& filling) {
                           health.count(State::suspect), health.count(State::down));
   for (const auto& node : health.nodes)
     if (node.state != State::up || node.leaving)
-      text += fmt::format("  {:<21} {}{}\n", node.at.text(), name_of(node.state), node.leaving ? ", leaving" : "");
+      text += fmt::format("  {:<21} {}{}\n", printable(node.at.text()), name_of(node.state),
+                          node.leaving ? ", leaving" : "");
   auto wanted = health.wanted();
   text += fmt::format("{}: {} with all of {} cop{}, {} with a majority, {} without a majority\n",
                       arcs_text(health.arcs.size()), health.count(Copies::all), wanted, wanted == 1 ? "y" : "ies",
@@ -309,7 +312,7 @@ json::object to_json(const Health& health, const Filling& filling) {
   json::array nodes, notes;
   for (const auto& node : health.nodes)
     nodes.push_back(json::object{{"node", node.node},
-                                 {"endpoint", node.at.text()},
+                                 {"endpoint", utf8(node.at.text())},
                                  {"state", name_of(node.state)},
                                  {"leaving", node.leaving},
                                  {"zone", utf8(node.zone)}});

@@ -162,6 +162,19 @@ TEST_F(HealthTest, TheLatestOfTwoLeadersIsBelieved) {
   EXPECT_EQ(health().count(Copies::majority), 0U);
 }
 
+TEST_F(HealthTest, AJointViewNeedsBothSets) {
+  nodes(5);
+  lead_all({1, 2, 3});
+  auto& row = *statuses[0].mutable_arcs(0);
+  member(row, 4).set_incoming(true);
+  row.mutable_members(2)->set_outgoing(true);
+  EXPECT_EQ(health().can_lose(), 1) << "{1 2 3} and {1 2 4}";
+  row.mutable_members(3)->set_live(false);
+  EXPECT_EQ(health().can_lose(), 0) << "the new set has no voter to spare";
+  row.mutable_members(1)->set_live(false);
+  EXPECT_EQ(health().count(Copies::no_majority), 1U) << "the old set alone is not enough";
+}
+
 TEST_F(HealthTest, CopiesThatAreBeingMadeAreCounted) {
   nodes(4);
   lead_all({1, 2, 3}, {4});
