@@ -16,6 +16,8 @@ constexpr Duration kAskEvery = 3s;
 constexpr Duration kAskTimeout = 1s;
 constexpr Duration kRetirePause = 1s;
 constexpr int kSilenceTicks = 30;
+/// Members of one arc speak several times a second.
+constexpr Duration kSuspectAfter = 2s;
 }  // namespace
 
 void Arcs::receive(const wire::RaftFrame& frame) {
@@ -174,6 +176,12 @@ void Arcs::look_after(const ArcPtr& arc) {
 // ---- For people. ----
 
 void Arcs::add_status(wire::Status& status) const {
+  std::map<Uuid, Endpoint> silent;
+  for (const auto& arc : all())
+    for (const auto& member : arc->raft->view().everybody())
+      if (member.node != self_ && messenger_.last_heard(member.node) + kSuspectAfter < runtime_.now())
+        silent[member.node] = messenger_.address_of(member);
+  for (const auto& [node, at] : silent) status.add_suspected(at.text());
   for (const auto& arc : all()) {
     const auto& raft = *arc->raft;
     auto& row = *status.add_arcs();
@@ -201,6 +209,10 @@ void Arcs::add_status(wire::Status& status) const {
       one.mutable_peer()->set_host(at.host);
       one.mutable_peer()->set_port(at.port);
       one.set_learner(!raft.view().votes(member));
+      if (raft.view().joint()) {
+        one.set_outgoing(find_replica(raft.view().voters, member.node) == nullptr && raft.view().votes(member));
+        one.set_incoming(find_replica(raft.view().old_voters, member.node) == nullptr && raft.view().votes(member));
+      }
       one.set_live(raft.live(member));
       const auto* known = raft.progress(member);
       one.set_matched(member.node == self_ ? raft.durable() : (known != nullptr ? known->match : 0));

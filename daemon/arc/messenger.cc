@@ -49,7 +49,7 @@ bool Messenger::is_leaving(const Uuid& node) const {
 
 Time Messenger::last_heard(const Uuid& node) const {
   auto known = nodes_.find(node);
-  return known == nodes_.end() ? Time::min() : known->second.heard;
+  return known == nodes_.end() ? Time{} : known->second.heard;
 }
 
 }  // namespace chordfs

@@ -25,14 +25,14 @@ class Messenger {
   /// Where the node is, as far as it has said so.
   Endpoint address_of(const Replica& replica) const;
   bool is_leaving(const Uuid& node) const;
-  /// Time::min() if never.
+  /// The beginning of the clock if never.
   Time last_heard(const Uuid& node) const;
 
  private:
   struct Node {
     Endpoint at;
     bool leaving = false;
-    Time heard = Time::min();
+    Time heard{};
   };
   struct Waiting {
     Endpoint at;

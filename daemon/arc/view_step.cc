@@ -39,7 +39,8 @@ class Planner {
     }
     if (targets_.size() < voters_.size() && outs.size() >= 2) return shrink(outs);
     if (auto view = drop_learners()) return {.propose = std::move(view)};
-    return hand_over();
+    if (auto step = hand_over(); !step.settled()) return step;
+    return make_whole(s_.view.learners);  // Those that stay learners, in a ring of two.
   }
 
  private:

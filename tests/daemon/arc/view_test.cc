@@ -11,7 +11,7 @@ ArcView view_of(std::initializer_list<int> voters) {
   return RaftGroup::view_of(voters);
 }
 
-TEST(View, IsReadAsItWasWritten) {
+TEST(ArcView, IsReadAsItWasWritten) {
   ArcView view{.voters = view_of({1, 2, 3}).voters,
                .old_voters = view_of({1}).voters,
                .learners = {RaftGroup::replica(4, {2, 9})}};
@@ -22,7 +22,7 @@ TEST(View, IsReadAsItWasWritten) {
   EXPECT_EQ(read->everybody().size(), 4U);
 }
 
-TEST(View, MalformedIsRefused) {
+TEST(ArcView, MalformedIsRefused) {
   EXPECT_FALSE(view_from(wire::View()));
   EXPECT_FALSE(view_from(to_wire(view_of({1, 2}))));
   EXPECT_FALSE(view_from(to_wire(view_of({1, 2, 2}))));
@@ -40,7 +40,7 @@ TEST(View, MalformedIsRefused) {
   EXPECT_FALSE(view_from(std::string("\xff\xff", 2)));
 }
 
-TEST(View, HasALimitOfMembers) {
+TEST(ArcView, HasALimitOfMembers) {
   ArcView view = view_of({1});
   for (int i = 2; i <= kMembersMax; ++i) view.learners.push_back(RaftGroup::replica(i));
   EXPECT_TRUE(view_from(to_wire(view)));
@@ -48,7 +48,7 @@ TEST(View, HasALimitOfMembers) {
   EXPECT_FALSE(view_from(to_wire(view)));
 }
 
-TEST(View, JointMajorityIsOfBothSets) {
+TEST(ArcView, JointMajorityIsOfBothSets) {
   const ArcView joint{.voters = view_of({1, 2, 4}).voters, .old_voters = view_of({1, 2, 3}).voters, .learners = {}};
   auto only = [](std::initializer_list<int> who) {
     return [who](const Replica& one) { return std::ranges::count(who, one.at.port) > 0; };
