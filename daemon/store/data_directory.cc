@@ -20,7 +20,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int kFormat = 1;
+constexpr int kFormat = 2;  // 1: arcs without replicas.
 constexpr std::string_view kMarker = "format";
 constexpr std::string_view kTemporary = "format.new";
 constexpr std::string_view kFirstWords = "ChordFS data directory, format ";
@@ -65,6 +65,11 @@ Result<DirectoryState> check_marker(const fs::path& directory) {
   if (*format > kFormat)
     return {Errc::wrong_version, fmt::format("data directory {} has format {}, this chordfs-node ({}) knows formats up "
                                              "to {}: start it with the newer version that made it",
+                                             directory.string(), *format, CHORDFS_VERSION, kFormat)};
+  if (*format < kFormat)
+    return {Errc::wrong_version, fmt::format("data directory {} has format {}, of an earlier version, and this "
+                                             "chordfs-node ({}) reads format {} only: copy the files out with the "
+                                             "version that made it",
                                              directory.string(), *format, CHORDFS_VERSION, kFormat)};
   if (!has_records(directory))
     return {Errc::corrupt, fmt::format("data directory {} is damaged: {}/records/CURRENT is missing; restore the "

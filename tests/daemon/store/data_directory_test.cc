@@ -58,7 +58,7 @@ TEST_F(DataDirectoryTest, SomethingElseIsRefusedByName) {
 
 TEST_F(DataDirectoryTest, NewerFormatIsRefused) {
   write(node / "records" / "CURRENT", "");
-  write(node / "format", "ChordFS data directory, format 2\n");
+  write(node / "format", "ChordFS data directory, format 9\n");
   EXPECT_EQ(refusal().code, Errc::wrong_version);
 }
 
