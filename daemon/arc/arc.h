@@ -36,10 +36,10 @@ struct Arc {
   Time led_since{};
   std::map<std::uint64_t, Waiter> waiting;         ///< By index.
   std::set<std::pair<Uuid, Generation>> complete;  ///< Learners that have all blocks.
-  std::uint64_t completing = 0;                    ///< Learners being asked to get them.
+  bool completing = false;                         ///< A learner is being asked to get them.
   std::uint64_t confirmed = 0;                     ///< The round that was last made known.
   std::optional<Time> view_since;                  ///< When the view was seen uncommitted first.
-  std::pair<std::uint64_t, Uuid> seen;              ///< View and leader, as last looked at.
+  std::pair<std::uint64_t, Uuid> seen;             ///< View and leader, as last looked at.
 
   // One thing at a time for the records.
   bool applying = false;   ///< An update of the disk is under way.

@@ -11,7 +11,6 @@ constexpr Duration kRoundEvery = 300ms;
 constexpr Duration kOverdue = 3s;
 /// A learner this close is kept up with by what is under way.
 constexpr std::uint64_t kNearly = 5;
-constexpr std::uint64_t kCompletingMax = 2;
 }  // namespace
 
 ViewChanger::ViewChanger(Arcs& arcs) : arcs_(arcs), tasks_(arcs.runtime_) {}
@@ -94,8 +93,8 @@ void ViewChanger::take(const ArcPtr& arc, ViewStep step) {
   } else if (step.make_whole) {
     const auto* known = raft.progress(*step.make_whole);
     const bool near = known != nullptr && !known->snapshot && known->match + kNearly >= raft.commit();
-    if (!near || arc->completing >= kCompletingMax) return;
-    ++arc->completing;
+    if (!near || arc->completing) return;
+    arc->completing = true;
     tasks_.spawn("make a learner whole", make_whole(arc, *step.make_whole, raft.term()));
   } else if (step.hand_over_to) {
     raft.transfer(*step.hand_over_to);
@@ -106,7 +105,7 @@ void ViewChanger::take(const ArcPtr& arc, ViewStep step) {
 awaitable<void> ViewChanger::make_whole(ArcPtr arc, Replica learner, std::uint64_t term) {
   struct Completing {
     Arc& arc;
-    ~Completing() { --arc.completing; }
+    ~Completing() { arc.completing = false; }
   } completing{*arc};
   auto whole = co_await arcs_.copies_.make_complete(arc->number, learner);
   if (!whole || !*whole) {

@@ -29,7 +29,7 @@ struct Standing {
 };
 
 struct ViewStep {
-  std::optional<ArcView> propose;        ///< Members with generation {0, 0} are new.
+  std::optional<ArcView> propose;     ///< Members with generation {0, 0} are new.
   std::optional<Replica> make_whole;  ///< This learner must be complete before anything else can happen.
   std::optional<Uuid> hand_over_to;
   bool settled() const { return !propose && !make_whole && !hand_over_to; }

@@ -206,12 +206,12 @@ awaitable<void> Copies::run(std::shared_ptr<Run> run) {
   // First the leader, who has most; the others then cost little.
   if (auto first = std::ranges::find(others, run->leader); first != others.end()) std::swap(*first, others.front());
   while (!(run->done = run->complete())) {
+    if (run->abandoned || run->asked + kRunForgotten < runtime_.now()) {
+      if (auto at = runs_.find(run->arc); at != runs_.end() && at->second == run) abandon_run(run->arc);
+      co_return;
+    }
     for (const auto& other : others) {
-      if (run->compared.contains(key(other)) || run->complete()) continue;
-      if (run->abandoned || run->asked + kRunForgotten < runtime_.now()) {
-        if (auto at = runs_.find(run->arc); at != runs_.end() && at->second == run) abandon_run(run->arc);
-        co_return;
-      }
+      if (run->compared.contains(key(other)) || run->complete() || run->abandoned) continue;
       auto compared = co_await compare_with(run->arc, run->term, run->self, other);
       if (compared)
         run->compared.insert(key(other));

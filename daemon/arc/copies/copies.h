@@ -103,6 +103,7 @@ class Copies {
     std::uint64_t settled = 0;  ///< Of those.
     std::set<std::string> drops;
     bool running = false;
+    bool comparing = false;  ///< The member is being asked: two at once would only break off each other's run.
     std::uint64_t bytes_left = 0;
     bool any(bool votes) const { return !drops.empty() || (votes && missed > settled); }
   };

@@ -15,6 +15,7 @@ constexpr Duration kRetryLast = 30s;
 constexpr Duration kDropTimeout = 1s;
 constexpr Duration kCompareTimeout = 2s;
 constexpr Duration kComparePause = 20ms;
+constexpr Duration kBusyPause = 100ms;
 constexpr std::size_t kDropsAtOnce = 4096;
 }  // namespace
 
@@ -73,7 +74,17 @@ awaitable<Result<void>> Copies::pay(ArcNumber arc, Replica member, bool votes) {
 }
 
 awaitable<Result<void>> Copies::let_compare(ArcNumber arc, Replica member) {
+  while (owe(arc, member).comparing) co_await runtime_.sleep(runtime_.jitter(kBusyPause));
+  struct Comparing {
+    Copies& self;
+    std::pair<ArcNumber, Key> at;
+    Comparing(Copies& s, std::pair<ArcNumber, Key> a) : self(s), at(std::move(a)) { self.debts_[at].comparing = true; }
+    ~Comparing() {
+      if (auto debt = self.debts_.find(at); debt != self.debts_.end()) debt->second.comparing = false;
+    }
+  } comparing(*this, {arc, key(member)});
   auto first = hooks_.members(arc);
+  if (!first) co_return Error{Errc::stale, fmt::format("arc {}: no replica is here any more", arc)};
   auto run = runtime_.random();
   for (bool done = false;;) {
     auto members = hooks_.members(arc);

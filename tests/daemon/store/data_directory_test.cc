@@ -62,6 +62,12 @@ TEST_F(DataDirectoryTest, NewerFormatIsRefused) {
   EXPECT_EQ(refusal().code, Errc::wrong_version);
 }
 
+TEST_F(DataDirectoryTest, EarlierFormatIsRefused) {
+  write(node / "records" / "CURRENT", "");
+  write(node / "format", "ChordFS data directory, format 1\n");
+  EXPECT_EQ(refusal().code, Errc::wrong_version);
+}
+
 TEST_F(DataDirectoryTest, MarkerWithoutItsRecordsIsDamage) {
   fs::create_directories(node);
   ASSERT_TRUE(mark_data_directory(node));
