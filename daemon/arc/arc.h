@@ -57,7 +57,8 @@ struct Arc {
   Signal changed;
 
   bool leads() const { return raft && raft->leads(); }
-  bool ready() const { return raft && raft->ready() && applied >= raft->commit(); }
+  /// Leads, and has applied all that its predecessors committed.
+  bool serves() const { return leads() && led_term == raft->term(); }
 };
 
 using ArcPtr = std::shared_ptr<Arc>;

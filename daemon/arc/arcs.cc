@@ -234,7 +234,7 @@ awaitable<Result<ArcPtr>> Arcs::begin(ArcNumber number) {
     auto arc = find(number);
     if (!arc || !arc->leads()) co_return not_owner(number);
     if (arc->broken) co_return *arc->broken;
-    if (arc->ready() && !arc->raft->transferring()) co_return arc;
+    if (arc->serves() && !arc->raft->transferring()) co_return arc;
     if (runtime_.now() >= until) co_return Error{Errc::busy, fmt::format("arc {} is not ready", number)};
     co_await arc->changed.wait_for(runtime_, until - runtime_.now());
   }

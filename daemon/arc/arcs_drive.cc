@@ -73,7 +73,7 @@ void Arcs::look_at_role(const ArcPtr& arc) {
     arc->changed.notify_all();
     return;
   }
-  if (arc->led_term == arc->raft->term() || !arc->ready()) return;
+  if (arc->serves() || !arc->raft->ready() || arc->applied < arc->raft->commit()) return;
   // What waited in an earlier leadership may have been committed or not.
   fail_waiting(*arc, {Errc::timed_out, fmt::format("leadership of arc {} was lost meanwhile", arc->number)});
   arc->led_term = arc->raft->term();

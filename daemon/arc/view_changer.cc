@@ -29,7 +29,7 @@ awaitable<void> ViewChanger::rounds() {
     co_await wake_.wait_for(arcs_.runtime_, arcs_.runtime_.jitter(kRoundEvery));
     for (const auto& arc : arcs_.all()) {
       arcs_.look_after(arc);
-      if (arc->ready()) co_await round(arc);
+      if (arc->serves()) co_await round(arc);
     }
   }
 }
@@ -59,7 +59,7 @@ awaitable<void> ViewChanger::round(ArcPtr arc) {
   for (const auto& member : raft->view().everybody())
     if (!silent(member) && !leaving(member.node)) alive.push_back(member);
   auto desired = co_await arcs_.hooks_.desired(arc->number, alive);
-  if (!desired || raft != arc->raft || !arc->ready()) co_return;
+  if (!desired || raft != arc->raft || !arc->serves()) co_return;
   for (const auto& member : raft->view().everybody())
     for (const auto& listed : desired->listed)
       if (listed.node != member.node && listed.at == arcs_.messenger_.address_of(member)) replaced.insert(member.node);
