@@ -36,10 +36,13 @@ struct Arc {
   Time led_since{};
   std::map<std::uint64_t, Waiter> waiting;         ///< By index.
   std::set<std::pair<Uuid, Generation>> complete;  ///< Learners that have all blocks.
-  bool completing = false;                         ///< A learner is being asked to get them.
-  std::uint64_t confirmed = 0;                     ///< The round that was last made known.
-  std::optional<Time> view_since;                  ///< When the view was seen uncommitted first.
-  std::pair<std::uint64_t, Uuid> seen;             ///< View and leader, as last looked at.
+  bool looking = false;                            ///< Its view is being looked at.
+  std::uint64_t looked = 0;                        ///< The news of the ring when it was as it should be.
+  Time calm_until{};
+  bool completing = false;              ///< A learner is being asked to get them.
+  std::uint64_t confirmed = 0;          ///< The round that was last made known.
+  std::optional<Time> view_since;       ///< When the view was seen uncommitted first.
+  std::pair<std::uint64_t, Uuid> seen;  ///< View and leader, as last looked at.
 
   // One thing at a time for the records.
   bool applying = false;   ///< An update of the disk is under way.

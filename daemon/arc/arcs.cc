@@ -194,6 +194,10 @@ void Arcs::leave() {
   changer_->nudge();
 }
 
+void Arcs::ring_changed() {
+  changer_->nudge();
+}
+
 ArcPtr Arcs::find(ArcNumber arc) const {
   auto found = arcs_.find(arc);
   return found == arcs_.end() ? nullptr : found->second;

@@ -66,6 +66,7 @@ class Arcs {
   awaitable<void> stop();
   /// This node takes nothing new and wants to be replaced everywhere.
   void leave();
+  void ring_changed();
 
   ArcPtr find(ArcNumber arc) const;
   bool leads(ArcNumber arc) const;

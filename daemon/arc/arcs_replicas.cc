@@ -16,7 +16,6 @@ constexpr Duration kAskEvery = 3s;
 constexpr Duration kAskTimeout = 1s;
 constexpr Duration kRetirePause = 1s;
 constexpr int kSilenceTicks = 30;
-/// Members of one arc speak several times a second.
 constexpr Duration kSuspectAfter = 2s;
 }  // namespace
 
@@ -176,11 +175,15 @@ void Arcs::look_after(const ArcPtr& arc) {
 // ---- For people. ----
 
 void Arcs::add_status(wire::Status& status) const {
+  // A leader and its members hear one another several times a second; members among themselves do not.
   std::map<Uuid, Endpoint> silent;
   for (const auto& arc : all())
-    for (const auto& member : arc->raft->view().everybody())
-      if (member.node != self_ && messenger_.last_heard(member.node) + kSuspectAfter < runtime_.now())
-        silent[member.node] = messenger_.address_of(member);
+    for (const auto& member : arc->raft->view().everybody()) {
+      const bool in_touch = arc->raft->leads() ? arc->raft->live(member)
+                                               : arc->raft->leader() && arc->raft->leader()->node != member.node;
+      if (member.node == self_ || messenger_.last_heard(member.node) + kSuspectAfter >= runtime_.now()) continue;
+      if (!in_touch) silent[member.node] = messenger_.address_of(member);
+    }
   for (const auto& [node, at] : silent) status.add_suspected(at.text());
   for (const auto& arc : all()) {
     const auto& raft = *arc->raft;
@@ -217,7 +220,8 @@ void Arcs::add_status(wire::Status& status) const {
       const auto* known = raft.progress(member);
       one.set_matched(member.node == self_ ? raft.durable() : (known != nullptr ? known->match : 0));
       one.set_complete(changer_->complete(arc, member));
-      one.set_bytes_left(member.node == self_ ? copies_.bytes_left(arc->number) : copies_.bytes_left_at(arc->number, member));
+      one.set_bytes_left(member.node == self_ ? copies_.bytes_left(arc->number)
+                                              : copies_.bytes_left_at(arc->number, member));
     }
   }
 }

@@ -19,19 +19,25 @@ class ViewChanger {
 
   void start();
   awaitable<void> stop();
-  /// Looks again at once.
-  void nudge() { wake_.notify_all(); }
+  /// Looks at all arcs again at once: the ring has changed, or this node leaves.
+  void nudge() {
+    ++news_;
+    wake_.notify_all();
+  }
 
   /// As far as the leader knows the member has every record and every block.
   bool complete(const ArcPtr& arc, const Replica& member) const;
 
  private:
   awaitable<void> rounds();
+  awaitable<void> look(ArcPtr arc);
   awaitable<void> round(ArcPtr arc);
-  void take(const ArcPtr& arc, ViewStep step);
+  bool take(const ArcPtr& arc, ViewStep step);
   awaitable<void> make_whole(ArcPtr arc, Replica learner, std::uint64_t term);
 
   Arcs& arcs_;
+  std::uint64_t news_ = 0;
+  Semaphore looks_;
   Signal wake_;
   TaskGroup tasks_;
 };

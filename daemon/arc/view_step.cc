@@ -53,7 +53,8 @@ class Planner {
       stay = std::min(stay, odd_floor(live));
     }
     const auto count = std::max(odd_floor(s_.desired.size()), stay);
-    // Where not all can vote (an even number of nodes), those who do go on: a lone voter is never moved for order's sake.
+    // Where not all can vote (an even number of nodes), those who do go on: a lone voter is never moved for order's
+    // sake.
     const bool all = s_.desired.size() <= count;
     for (const bool voting : {true, false})
       for (const auto& one : s_.desired)

@@ -156,6 +156,7 @@ void Node::make_ring(const wire::RingInfo& info) {
   config.peers = {info.peers().begin(), info.peers().end()};
   config.on_change = [this, told = std::move(config.on_change)] {
     if (order_) order_->changed();
+    if (arcs_) arcs_->ring_changed();
     if (told) told();
   };
   ring_ = std::make_unique<Ring>(runtime_, transport_, std::move(config));

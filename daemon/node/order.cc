@@ -133,7 +133,7 @@ awaitable<void> Order::stop() {
 awaitable<Result<std::vector<Position>>> Order::nodes_of(ArcNumber arc) {
   const Id key = ArcMap(ring_.arc_bits()).point(arc);
   if (!links_) links_ = links_of(ring_.members());
-  Run run = follow(*links_, key, kOrderNodes);
+  Run run = follow(*links_, key, wanted());
   if (run.enough) co_return distinct(run.positions);
   if (auto kept = kept_.find(arc); kept != kept_.end() && runtime_.now() < kept->second.until)
     co_return kept->second.nodes;
@@ -148,6 +148,17 @@ awaitable<Result<std::vector<Position>>> Order::nodes_of(ArcNumber arc) {
   co_return nodes;
 }
 
+/// Only where zones are named is it worth to look far.
+std::size_t Order::wanted() const {
+  auto matters = static_cast<std::size_t>(ring_.replicas()) + kOrderSpare;
+  bool zones = !ring_.zone().empty();
+  for (const auto& [node, about] : about_) {
+    zones |= !about.zone.empty();
+    matters += about.leaving;
+  }
+  return zones ? kOrderNodes : std::min(matters, kOrderNodes);
+}
+
 /// Lookups of the identifier after the last one known, each of which brings its owner's list.
 awaitable<Result<Run>> Order::look_further(Id key, Run run) {
   for (int lookups = 0; !run.enough && lookups < kOrderLookupsMax; ++lookups) {
@@ -159,7 +170,7 @@ awaitable<Result<Run>> Order::look_further(Id key, Run run) {
       if (!list.empty() && !between(list.back().id, p.id, list.front().id)) break;
       list.push_back(p);
     }
-    run.enough = list.size() == length || distinct(list).size() >= kOrderNodes;
+    run.enough = list.size() == length || distinct(list).size() >= wanted();
   }
   co_return run;
 }

@@ -22,6 +22,8 @@ namespace chordfs {
 
 /// Enough for any number of replicas, with some more to find other zones among, or in place of those that leave.
 inline constexpr std::size_t kOrderNodes = 12;
+/// Without zones: as many as there are replicas, and these.
+inline constexpr std::size_t kOrderSpare = 3;
 inline constexpr int kOrderLookupsMax = 16;
 inline constexpr std::size_t kOrdersMax = 4096;
 inline constexpr std::size_t kPingsMax = 32;
@@ -57,8 +59,8 @@ class Order {
  public:
   Order(Runtime& runtime, Transport& transport, Ring& ring);
 
-  /// Distinct nodes clockwise from the arc's point, in Chord order: kOrderNodes, or all there are. This node may be
-  /// among them. Whether they live is not asked: the ring drops who does not.
+  /// Distinct nodes clockwise from the arc's point, in Chord order: those that may matter (up to kOrderNodes), or all
+  /// there are. This node may be among them. Whether they live is not asked: the ring drops who does not.
   awaitable<Result<std::vector<Candidate>>> of(ArcNumber arc);
   /// The ring has changed: what was found in it is found again.
   void changed();
@@ -81,6 +83,7 @@ class Order {
   };
 
   awaitable<Result<std::vector<Position>>> nodes_of(ArcNumber arc);
+  std::size_t wanted() const;
   awaitable<Result<Run>> look_further(Id key, Run run);
   awaitable<void> learn(std::vector<Position> nodes);
   bool ask(const Position& node);

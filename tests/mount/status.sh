@@ -79,7 +79,7 @@ wait_until "the ring has three nodes" 60 ring_has a 3
 may_lose_one() { json 'it["can_lose"] == 1 and it["arcs_all"] == 256 and it["copies_wanted"] == 3' status; }
 wait_until "three nodes have copies of everything" 180 may_lose_one
 ends_with 0 '^you can lose any 1 node now$' status
-ends_with 0 '^256 arcs with all of 3 copies, 0 with a majority, 0 without a majority$' status
+ends_with 0 '^256 arcs: 256 with all of 3 copies, 0 with a majority, 0 without a majority$' status
 for name in a b c; do ends_with 0 'can stop: every arc keeps its majority' can-stop "$(peer $name)"; done
 shows "can-stop as JSON" 'it["can_stop"] is True and it["arcs_without_majority"] == 0 and it["waited_for"] == []' can-stop "$(peer b)"
 ends_with 0 '^256 arcs, 768 copies of them, .* all read: all equal$' verify

@@ -245,7 +245,7 @@ TEST_F(OrderTest, SmallRingIsInMemory) {
 
 TEST_F(OrderTest, LargerRingIsLookedUpAndKept) {
   cluster_.grow(20);
-  for (int n : {0, 7, 19}) expect_right(n, kOrderNodes);
+  for (int n : {0, 7, 19}) expect_right(n, 3 + kOrderSpare);
   auto& lookups = cluster_.node(7).ring().lookups();
   auto before = lookups.lookups;
   of(7, 3);
