@@ -49,6 +49,7 @@ void Arcs::step(const Uuid& from, const wire::RaftMessage& message) {
 /// Durably forgets the records and the log; `replica` is what stands of it from now on.
 awaitable<Result<void>> Arcs::erase(ArcPtr arc, disk::ArcReplica replica, bool anew) {
   const auto number = arc->number;
+  arc->changed.notify_all();  // Whoever waits for a write of this replica waits in vain.
   while (arc->applying || arc->fetching) co_await arc->changed.wait();
   Batch batch;
   for (char kind : {'a', 'b', 'l', 'p', 'v'})

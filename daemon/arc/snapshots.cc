@@ -206,8 +206,8 @@ awaitable<Result<void>> Snapshots::copy(ArcPtr arc, std::shared_ptr<Raft> raft, 
     co_return Error{Errc::stale, "these records are older than ours"};
   hooks_.touch(arc);
   // The log's writer puts the new base, in its order; then everything before it is durable too.
-  while (raft == arc->raft && !raft->installed()) co_await arc->changed.wait();
-  if (raft != arc->raft) co_return Error{Errc::stale, "the replica was replaced meanwhile"};
+  while (raft == arc->raft && !arc->replacing && !raft->installed()) co_await arc->changed.wait();
+  if (raft != arc->raft || arc->replacing) co_return Error{Errc::stale, "the replica was replaced meanwhile"};
   arc->applied = index;
   raft->set_passive(false);
   spdlog::debug("arc {}: records as of {} fetched from {}", number, index, from.at.text());

@@ -117,6 +117,7 @@ bool ViewChanger::take(const ArcPtr& arc, ViewStep step) {
     const bool near = known != nullptr && !known->snapshot && known->match + kNearly >= raft.commit();
     if (!near || arc->completing) return false;
     arc->completing = true;
+    spdlog::debug("arc {}: {} is to have all blocks", arc->number, step.make_whole->at.text());
     tasks_.spawn("make a learner whole", make_whole(arc, *step.make_whole, raft.term()));
   } else if (step.hand_over_to) {
     raft.transfer(*step.hand_over_to);
@@ -132,6 +133,8 @@ awaitable<void> ViewChanger::make_whole(ArcPtr arc, Replica learner, std::uint64
   } completing{*arc};
   auto whole = co_await arcs_.copies_.make_complete(arc->number, learner);
   if (!whole || !*whole) {
+    spdlog::debug("arc {}: {} has not all blocks yet: {}", arc->number, learner.at.text(),
+                  whole ? "some were put meanwhile" : whole.error().text());
     co_await arcs_.runtime_.sleep(kRoundEvery);
     co_return;
   }

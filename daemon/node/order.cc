@@ -150,7 +150,7 @@ awaitable<Result<std::vector<Position>>> Order::nodes_of(ArcNumber arc) {
 
 /// Only where zones are named is it worth to look far.
 std::size_t Order::wanted() const {
-  auto matters = static_cast<std::size_t>(ring_.replicas()) + kOrderSpare;
+  auto matters = static_cast<std::size_t>(std::max(ring_.replicas(), 3)) + kOrderSpare;
   bool zones = !ring_.zone().empty();
   for (const auto& [node, about] : about_) {
     zones |= !about.zone.empty();

@@ -316,6 +316,19 @@ std::string RingWorld::unsettled() const {
   return some_of(wrong);
 }
 
+namespace {
+/// What a leader knows of its members.
+std::string members_text(const Raft& raft) {
+  if (!raft.leads()) return {};
+  auto text = fmt::format(", term {}, commit {} of {}", raft.term(), raft.commit(), raft.log().last());
+  for (const auto& member : raft.view().everybody())
+    if (const auto* known = raft.progress(member))
+      text += fmt::format("; {} matches {}{}{}, silent for {}", member.at.port, known->match,
+                          known->probing ? " probing" : "", known->snapshot ? " snapshot" : "", known->silent);
+  return text;
+}
+}  // namespace
+
 std::string RingWorld::unsettled_arc(ArcNumber number) const {
   const auto order = holders(number);
   std::optional<Index> leader;
@@ -340,7 +353,7 @@ std::string RingWorld::unsettled_arc(ArcNumber number) const {
     if (raft.view().joint() || !raft.view_committed())
       return fmt::format("arc {}: node {} has the view {}", number, i, raft.view().text());
     if (raft.view().voters.size() != odd_floor(order.size()) || raft.view().everybody().size() != order.size())
-      return fmt::format("arc {}: node {} has the view {}", number, i, raft.view().text());
+      return fmt::format("arc {}: node {} has the view {}{}", number, i, raft.view().text(), members_text(raft));
     if (raft.leads()) leader = i;
   }
   if (!leader) return fmt::format("arc {} has no leader", number);

@@ -262,7 +262,7 @@ TEST_F(OrderTest, LargerRingIsLookedUpAndKept) {
 
 TEST_F(OrderTest, RingOfAsManyAsAreWanted) {
   cluster_.grow(12);
-  for (int n : {0, 5}) expect_right(n, 99);
+  for (int n : {0, 5}) expect_right(n, 3 + kOrderSpare);
 }
 
 TEST_F(OrderTest, OneThatHasLeftStillKnows) {
