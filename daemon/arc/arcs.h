@@ -70,6 +70,8 @@ class Arcs {
 
   ArcPtr find(ArcNumber arc) const;
   bool leads(ArcNumber arc) const;
+  /// Also those whose replica is gone or on its way.
+  const std::map<ArcNumber, ArcPtr>& parts() const { return arcs_; }
   /// Those with a replica here.
   std::vector<ArcPtr> all() const;
   /// Arcs that a leaving node has not got rid of yet: replicas, or blocks that others may lack.

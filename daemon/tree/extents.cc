@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "daemon/arc/raft/defects.h"
 #include "daemon/tree/keys.h"
 #include "proto/base/bytes.h"
 #include "proto/base/check.h"
@@ -97,6 +98,7 @@ void ExtentMap::settle() {
       std::string count;
       append_u32(count, static_cast<std::uint32_t>(after));
       state_.records().put(key, std::move(count));
+      if (change < 0 && planted(Defect::block_deleted_while_named)) state_.discard_block(block);
     }
   }
   counts_.clear();

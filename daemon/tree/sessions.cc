@@ -4,6 +4,7 @@
 #include <limits>
 #include <set>
 
+#include "daemon/arc/raft/defects.h"
 #include "daemon/tree/keys.h"
 #include "daemon/tree/outcome.h"
 #include "proto/base/bytes.h"
@@ -72,7 +73,7 @@ std::optional<wire::Answer> recall(const Place& place, MutableRecords& records, 
   if (identity.seq() - first_unacked >= kSessionWindow)
     return refusal(Errc::busy, "too many operations unacknowledged");
   auto value = records.get(answer_key(identity.session(), identity.seq()));
-  if (!value) return std::nullopt;
+  if (!value || planted(Defect::requests_not_remembered)) return std::nullopt;
   return parse_answer(*value);
 }
 

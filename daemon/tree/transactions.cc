@@ -3,6 +3,7 @@
 #include <set>
 #include <vector>
 
+#include "daemon/arc/raft/defects.h"
 #include "daemon/tree/keys.h"
 #include "daemon/tree/locks.h"
 #include "daemon/tree/sessions.h"
@@ -175,7 +176,8 @@ wire::Answer prepare(const Moment& moment, MutableRecords& records, const wire::
   const auto& tx = prepare.tx();
   if (tx.arc() == moment.place.arc || tx.arc() >= moment.place.arcs.count())
     return refusal(Errc::invalid, "prepared by the coordinator itself, or by none");
-  if (tx.index() < read_mark(records, tx.arc())) return refusal(Errc::invalid, "the transaction is over");
+  if (tx.index() < read_mark(records, tx.arc()) && !planted(Defect::late_prepare_accepted))
+    return refusal(Errc::invalid, "the transaction is over");
   auto key = prepared_key(tx.arc(), tx.index());
   if (auto value = records.get(key)) {
     if (value->front() == kAborted) return refusal(Errc::invalid, "the transaction is over");

@@ -32,7 +32,7 @@ MAY_INCLUDE = {
     "tools": PROTO + DAEMON + FUSE,
 }
 # The interface between an arc and what it replicates: the one who implements it must see it, and nothing else of arc.
-ALSO = {("daemon/tree", "daemon/arc/state_machine.h")}
+ALSO = {("daemon/tree", "daemon/arc/state_machine.h"), ("daemon/tree", "daemon/arc/raft/defects.h")}
 LIBRARIES = {"chordfs_" + folder.split("/")[1]: folder for folder in PROTO + DAEMON + FUSE} | {"chordfs_sim": "tools"}
 
 # ---- Doors: (rule, where it is open, what is forbidden elsewhere, what to do instead). ----

@@ -9,7 +9,6 @@
 
 namespace chordfs {
 
-namespace {
 std::string_view name_of(FaultKind kind) {
   switch (kind) {
     case FaultKind::crash:
@@ -32,10 +31,17 @@ std::string_view name_of(FaultKind kind) {
       return "join";
     case FaultKind::leave:
       return "leave";
+    case FaultKind::one_way:
+      return "one-way partition";
+    case FaultKind::slow_disk:
+      return "slow disk";
+    case FaultKind::wipe:
+      return "wipe";
   }
   return "?";
 }
 
+namespace {
 bool runs(const SimHost& host) {
   return host.alive();
 }
@@ -56,7 +62,11 @@ std::vector<Fault> plan_chaos(const ChaosOptions& options, std::uint64_t seed) {
     auto rng = Rng::derived(seed, "chaos", static_cast<std::uint64_t>(kind));
     const Duration gap(static_cast<std::int64_t>(6e10 / per_minute));
     for (Duration at = rng.exponential(gap); at < options.duration; at += rng.exponential(gap) + 1ms)
-      plan.push_back({at, kind, rng.between(options.lasts_min, options.lasts_max), rng.next()});
+      plan.push_back(
+          {at, kind,
+           rng.between(options.lasts_min,
+                       kind == FaultKind::pause ? std::min(options.pause_max, options.lasts_max) : options.lasts_max),
+           rng.next()});
   }
   std::ranges::sort(plan, {}, [](const Fault& fault) { return std::tuple(fault.at, fault.kind); });
   return plan;
@@ -84,6 +94,7 @@ void Chaos::later(Duration delay, std::move_only_function<void()> action) {
 
 void Chaos::strike(const Fault& fault) {
   ++struck_;
+  ++struck_by_kind_[fault.kind];
   world_.note(fault.text());
 }
 
@@ -93,6 +104,8 @@ void Chaos::begin(const Fault& fault) {
       return lose_all_power(fault);
     case FaultKind::partition:
       return partition(fault);
+    case FaultKind::one_way:
+      return one_way(fault);
     case FaultKind::cut:
       return cut(fault);
     case FaultKind::weather:
@@ -108,6 +121,8 @@ void Chaos::begin(const Fault& fault) {
     case FaultKind::pause:
     case FaultKind::clock_jump:
     case FaultKind::leave:
+    case FaultKind::slow_disk:
+    case FaultKind::wipe:
       return strike_host(fault);
   }
 }
@@ -129,6 +144,8 @@ void Chaos::strike_host(const Fault& fault) {
   auto* host = victim(fault, fault.kind == FaultKind::pause ? runs_freely : runs);
   if (host == nullptr || !permitted(fault, host)) return;
   if (fault.kind == FaultKind::leave && !rules_.leave) return;
+  if (fault.kind == FaultKind::slow_disk && !(rules_.slow_disk && rules_.fast_disk)) return;
+  if (fault.kind == FaultKind::wipe && !rules_.wipe) return;
   strike(fault);
   switch (fault.kind) {
     case FaultKind::crash:
@@ -143,6 +160,11 @@ void Chaos::strike_host(const Fault& fault) {
     case FaultKind::clock_jump:
       host->set_wall_error(Duration(static_cast<std::int64_t>(fault.choice % 7'200) - 3'600) * 1'000'000'000);
       return;
+    case FaultKind::slow_disk:
+      rules_.slow_disk(*host, fault.choice);
+      return later(fault.lasts, [this, host] { rules_.fast_disk(*host); });
+    case FaultKind::wipe:
+      return rules_.wipe(*host);
     default:
       return rules_.leave(*host);
   }
@@ -174,15 +196,31 @@ void Chaos::lose_all_power(const Fault& fault) {
   }
 }
 
-void Chaos::partition(const Fault& fault) {
+SimNetwork::Hosts Chaos::group_of(const Fault& fault, bool chosen) const {
   SimNetwork::Hosts group;
   const auto all = victims();
   for (std::size_t i = 0; i < all.size(); ++i)
-    if (fault.choice >> i % 64 & 1) group.push_back(all[i]);
-  if (group.empty() || group.size() == all.size() || !permitted(fault, nullptr)) return;
+    if ((fault.choice >> i % 64 & 1) == (chosen ? 1U : 0U)) group.push_back(all[i]);
+  return group;
+}
+
+void Chaos::partition(const Fault& fault) {
+  const auto group = group_of(fault, true);
+  if (group.empty() || group_of(fault, false).empty() || !permitted(fault, nullptr)) return;
   strike(fault);
   world_.network().partition({group});
   later(fault.lasts, [this] { world_.network().heal_partition(); });
+}
+
+void Chaos::one_way(const Fault& fault) {
+  const auto deaf = group_of(fault, true), heard = group_of(fault, false);
+  if (deaf.empty() || heard.empty() || !permitted(fault, nullptr)) return;
+  strike(fault);
+  world_.network().cut(heard, deaf);
+  later(fault.lasts, [this, deaf, heard] {
+    for (auto* from : heard)
+      for (auto* to : deaf) world_.network().mend(*from, *to);
+  });
 }
 
 void Chaos::cut(const Fault& fault) {
@@ -221,6 +259,7 @@ void Chaos::calm() {
   world_.network().heal();
   for (auto* host : victims()) {
     host->resume();
+    if (rules_.fast_disk) rules_.fast_disk(*host);
     restart(*host);
   }
 }

@@ -8,6 +8,7 @@
 #include <functional>
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "proto/base/runtime.h"
@@ -27,7 +28,11 @@ enum class FaultKind : std::uint8_t {
   clock_jump,  ///< One host's wall clock.
   join,        ///< A new host.
   leave,       ///< A host leaves for good, in good order.
+  one_way,     ///< Two groups, of which only one hears the other; healed at the end.
+  slow_disk,   ///< One host's disk takes its time to sync; as before at the end.
+  wipe,        ///< One host loses its disk and comes back as a new one, if the rules say how.
 };
+std::string_view name_of(FaultKind kind);
 
 struct Fault {
   Duration at{};  ///< Since Chaos::start().
@@ -46,6 +51,7 @@ struct ChaosOptions {
       {FaultKind::partition, 10}, {FaultKind::cut, 6},       {FaultKind::weather, 4},    {FaultKind::clock_jump, 2},
   };
   Duration lasts_min = 200ms, lasts_max = 8s;
+  Duration pause_max = 8s;  ///< Of lasts_max, for pauses.
   double loss_max = 0.15, duplication_max = 0.15, spike_max = 0.1;
 };
 
@@ -65,6 +71,10 @@ struct ChaosRules {
   /// Default: joins and leaves are passed over.
   std::function<void()> join;
   std::function<void(SimHost&)> leave;
+  /// Default: passed over. `choice`: of the fault, for how slow.
+  std::function<void(SimHost&, std::uint64_t choice)> slow_disk;
+  std::function<void(SimHost&)> fast_disk;
+  std::function<void(SimHost&)> wipe;
 };
 
 class Chaos {
@@ -81,6 +91,7 @@ class Chaos {
   void calm();
   /// How many faults really happened, the rules permitting.
   std::size_t struck() const { return struck_; }
+  const std::map<FaultKind, std::size_t>& struck_by_kind() const { return struck_by_kind_; }
 
  private:
   void begin(const Fault& fault);
@@ -92,7 +103,9 @@ class Chaos {
   void strike_host(const Fault& fault);
   void lose_all_power(const Fault& fault);
   void partition(const Fault& fault);
+  void one_way(const Fault& fault);
   void cut(const Fault& fault);
+  SimNetwork::Hosts group_of(const Fault& fault, bool chosen) const;
   void weather(const Fault& fault);
   void power_off(SimHost& host);
   void restart(SimHost& host);
@@ -105,6 +118,7 @@ class Chaos {
   std::vector<EventQueue::Id> events_;
   std::size_t events_left_ = 0;
   std::size_t struck_ = 0;
+  std::map<FaultKind, std::size_t> struck_by_kind_;
 };
 
 }  // namespace chordfs

@@ -298,6 +298,17 @@ void SimDisk::wipe() {
   platter_ = std::make_shared<Platter>(platter_->world, platter_->options);
 }
 
+void SimDisk::wipe_all_but(const std::string& from, const std::string& to) {
+  Batch kept;
+  durable()->scan(from, to, [&](std::string_view key, std::string_view value) {
+    kept.put(std::string(key), std::string(value));
+    return true;
+  });
+  wipe();
+  platter_->apply(std::move(kept));
+  platter_->sync();
+}
+
 SimDisk::Options& SimDisk::options() {
   return platter_->options;
 }

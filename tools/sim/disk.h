@@ -55,6 +55,8 @@ class SimDisk {
   void crash(Crash kind);
   /// An empty disk, as from the shop; kills the handle.
   void wipe();
+  /// The same, and yet these records are still there: a disk that was not wiped as it should be.
+  void wipe_all_but(const std::string& from, const std::string& to);
 
   /// May be changed at any time.
   Options& options();

@@ -3,9 +3,12 @@
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cstdio>
+#include <ctime>
 
+#include "daemon/arc/raft/defects.h"
 #include "tools/sim/explore.h"
 #include "tools/sim/scenarios.h"
 
@@ -15,7 +18,7 @@ namespace {
 constexpr std::string_view kUsage =
     R"(chordfs-sim: whole rings in a virtual world: clock, network and disks with faults, all from a seed
 
-  chordfs-sim list                        the scenarios
+  chordfs-sim list                        the scenarios, and the defects that can be planted
   chordfs-sim run SCENARIO [options]      runs one; ends with 1 if something that must hold did not
   chordfs-sim explore ours|published|printed [--ids N] [--states N]
                                           every order of every step of the ring's protocol over N identifiers (4),
@@ -25,6 +28,8 @@ constexpr std::string_view kUsage =
   --seed S     the first seed (default 1)
   --seeds N    how many, from S on (default 1)
   --nodes N    the size of the ring (default: drawn from the seed)
+  --plant D    with this mistake in the program, to see that it is found; 'chordfs-sim list' names them
+  --first      stops at the first seed that finds something, and ends with 0 if one does
   --json       one line of JSON a seed
   --verbose    what the nodes log, and the last lines of the trace of a run that failed
   --help       this
@@ -38,7 +43,8 @@ struct Options {
   const Scenario* scenario = nullptr;
   std::uint64_t seed = 1, seeds = 1;
   std::optional<std::size_t> nodes;
-  bool json = false, verbose = false;
+  bool json = false, verbose = false, first = false;
+  Defect defect = Defect::none;
 };
 
 int usage_error(const std::string& what) {
@@ -80,26 +86,34 @@ void print_text(const Options& options, std::uint64_t seed, const ScenarioReport
   if (report.ok()) return;
   if (options.verbose) fmt::print("{}", report.trace);
   for (const auto& text : report.violations) fmt::print("  {}\n", text);
-  fmt::print("  again: chordfs-sim run {} --seed {}{} --verbose\n", options.scenario->name, seed,
-             options.nodes ? fmt::format(" --nodes {}", *options.nodes) : "");
+  fmt::print("  again: chordfs-sim run {} --seed {}{}{} --verbose\n", options.scenario->name, seed,
+             options.nodes ? fmt::format(" --nodes {}", *options.nodes) : "",
+             options.defect == Defect::none ? "" : fmt::format(" --plant {}", name_of(options.defect)));
 }
 
 int run(const Options& options) {
-  std::uint64_t broken = 0;
+  std::uint64_t broken = 0, seeds = 0, virtual_seconds = 0;
+  const auto cpu = std::clock();
   const bool progress = !options.json && isatty(STDERR_FILENO) != 0 && options.seeds > 1;
   for (std::uint64_t seed = options.seed; seed < options.seed + options.seeds; ++seed) {
     if (progress) fmt::print(stderr, "\r{} of {} seeds, {} broken ", seed - options.seed, options.seeds, broken);
     auto report = options.scenario->run({.seed = seed, .nodes = options.nodes});
     if (!report.ok()) ++broken;
+    ++seeds;
+    virtual_seconds += report.numbers["virtual seconds"];
     if (progress) fmt::print(stderr, "\r\033[K");
     if (options.json)
       print_json(options, seed, report);
     else
       print_text(options, seed, report);
     std::fflush(stdout);
+    if (options.first && broken > 0) break;
   }
-  if (!options.json) fmt::print("{} held, {} broken\n", options.seeds - broken, broken);
-  return broken == 0 ? 0 : 1;
+  const double spent = static_cast<double>(std::clock() - cpu) / CLOCKS_PER_SEC;
+  if (!options.json)
+    fmt::print("{} held, {} broken; {:.1f} virtual seconds in one of CPU\n", seeds - broken, broken,
+               static_cast<double>(virtual_seconds) / std::max(spent, 0.001));
+  return (broken == 0) == !options.first ? 0 : 1;
 }
 
 int run_command(int argc, char** argv) {
@@ -109,7 +123,13 @@ int run_command(int argc, char** argv) {
   for (int i = 3; i < argc; ++i) {
     const std::string_view flag = argv[i];
     std::uint64_t number = 0;
-    if (flag == "--json")
+    if (flag == "--first")
+      options.first = true;
+    else if (flag == "--plant") {
+      const auto defect = ++i == argc ? std::nullopt : find_defect(argv[i]);
+      if (!defect) return usage_error("--plant needs the name of a defect");
+      options.defect = *defect;
+    } else if (flag == "--json")
       options.json = true;
     else if (flag == "--verbose")
       options.verbose = true;
@@ -127,6 +147,7 @@ int run_command(int argc, char** argv) {
       options.nodes = number;
   }
   spdlog::set_level(options.verbose ? spdlog::level::debug : spdlog::level::off);
+  plant(options.defect);
   return run(options);
 }
 
@@ -172,6 +193,8 @@ int main_of(int argc, char** argv) {
   if (command == "run") return run_command(argc, argv);
   if (command == "list") {
     for (const auto& scenario : scenarios()) fmt::print("{:8} {}\n", scenario.name, scenario.what);
+    fmt::print("\nDefects for --plant:\n");
+    for (const auto& [defect, name] : defects()) fmt::print("  {}\n", name);
     return 0;
   }
   if (command == "--help" || command == "-h") {

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "daemon/arc/keys.h"
+#include "daemon/arc/raft/defects.h"
 #include "daemon/arc/view_step.h"
 #include "proto/base/check.h"
 
@@ -101,8 +102,7 @@ class RingWorld::Operator final : public Program {
   TaskGroup tasks_;
 };
 
-RingWorld::RingWorld(RingWorldOptions options)
-    : options_(std::move(options)), world_(options_.seed) {
+RingWorld::RingWorld(RingWorldOptions options) : options_(std::move(options)), world_(options_.seed) {
   operator_ = &world_.add_host({.program = [this](Runtime& runtime, Transport& transport) {
     return std::make_unique<Operator>(*this, runtime, transport);
   }});
@@ -119,14 +119,19 @@ RingWorld::Index RingWorld::make_slot(std::vector<Endpoint> via) {
   auto& slot = *slots_.emplace_back(std::make_unique<Slot>());
   slot.via = std::move(via);
   slot.disk = std::make_unique<SimDisk>(world_.runtime(), options_.disk);
+  double rate = 1;
+  if (options_.clock_rates)
+    rate = 0.8 + static_cast<double>(Rng::derived(options_.seed, "clock rate", index).below(46)) / 100;
   // The checker names nodes by their ports.
   Endpoint endpoint{fmt::format("10.0.0.{}", index), static_cast<std::uint16_t>(kPortFirst + index)};
-  slot.host = &world_.add_host({.endpoint = endpoint, .program = [this, index](Runtime& runtime, Transport& transport) {
-                                  return std::make_unique<NodeProgram>(*this, index, runtime, transport);
-                                }});
+  slot.host = &world_.add_host(
+      {.endpoint = endpoint, .clock_rate = rate, .program = [this, index](Runtime& runtime, Transport& transport) {
+         return std::make_unique<NodeProgram>(*this, index, runtime, transport);
+       }});
   slot.host->on_death([this, &slot](SimHost::Death death) {
     slot.disk->crash(death == SimHost::Death::machine ? Crash::power_loss : Crash::process_kill);
     slot.program = nullptr;
+    arcs_.died(slot.host->endpoint().port - kPortFirst);
     world_.note(fmt::format("node {} dies", slot.host->endpoint().port - kPortFirst));
     ring_changed_ = fate_changed_ = true;
   });
@@ -172,6 +177,26 @@ void RingWorld::restart(Index index, std::optional<Index> via) {
   if (via) slot.via = {host(*via).endpoint()};
   slot.host->start();
   fate_changed_ = true;
+}
+
+void RingWorld::wipe(Index index, Index via) {
+  auto& slot = *slots_.at(index);
+  CHECK(index != via && !slot.gone && !slot.leaving, "node {} is not to be wiped", index);
+  world_.note(fmt::format("the disk of node {} is replaced by an empty one", index));
+  slot.host->power_off();
+  if (planted(Defect::amnesia_after_wipe))
+    slot.disk->wipe_all_but(keys::node(""), "o");
+  else
+    slot.disk->wipe();
+  ++slot.wipes;
+  restart(index, via);
+}
+
+void RingWorld::abandon(Index index) {
+  auto& slot = *slots_.at(index);
+  world_.note(fmt::format("node {} is dead for good", index));
+  slot.gone = true;
+  if (slot.host->alive()) slot.host->power_off();
 }
 
 /// Its directory is a new node's: it crashed after its last farewell.
@@ -417,7 +442,7 @@ std::string RingWorld::ring_text() const {
 }
 
 void RingWorld::check_step() {
-  check_arcs();
+  arcs_.look();
   if (std::exchange(ring_changed_, false) && options_.check_ring) check_ring();
   fate_changed_ = false;
 }
@@ -433,21 +458,6 @@ void RingWorld::check_ring() {
     mode_ = RingMode::small;
   auto broken = check_invariant(now, mode_);
   if (!broken.empty()) violation("the ring's invariant: " + text_of(broken));
-}
-
-void RingWorld::check_arcs() {
-  ++arc_checks_;
-  for (Index i = 0; i < slots_.size(); ++i) {
-    const auto* node = this->node(i);
-    if (node == nullptr) continue;
-    for (ArcNumber number = 0; number < map().count(); ++number) {
-      const auto arc = node->arcs()->find(number);
-      if (!arc || !arc->leads()) continue;
-      auto [other, first] = leaders_.try_emplace({number, arc->raft->term()}, node->self().node());
-      if (!first && other->second != node->self().node())
-        violation(fmt::format("I1: arc {} has two leaders of term {}, one of them node {}", number, arc->raft->term(), i));
-    }
-  }
 }
 
 }  // namespace chordfs

@@ -1,7 +1,7 @@
 #pragma once
 // RingWorld: a virtual world of whole nodes: each host runs Node over a simulated disk that lives through its deaths,
-// and after every step the invariants that only an omniscient can check are checked: at most one leader of an arc in a
-// term; and, where the faults are such that Zave's theorem holds, her invariant.
+// and after every step the invariants that only an omniscient can check are checked: those of Raft (arc_watch.h); and,
+// where the faults are such that Zave's theorem holds, hers.
 //
 //   RingWorld ring({.seed = 7});
 //   ring.found();
@@ -9,8 +9,7 @@
 //   std::string wrong = ring.settle(60s);  // Empty: one ordered ring, every arc at its owner and nowhere else.
 //
 // Cost: Zave's invariant is evaluated in full only after steps in which some node's ring state changed, which the nodes
-// themselves tell (RingConfig::on_change), or in which a node died or started. Leadership in memory is compared after
-// every step; what the disks say after every step that changed it, and at every death and start.
+// themselves tell (RingConfig::on_change), or in which a node died or started.
 // Not checked: C6 (lists carried by messages under way), and therefore C17: one that such a list skips looks like a
 // principal until the list arrives. tests/daemon/ring checks both.
 //
@@ -27,6 +26,7 @@
 #include "daemon/node/node.h"
 #include "daemon/ring/invariant.h"
 #include "proto/client/ring_client.h"
+#include "tools/sim/arc_watch.h"
 #include "tools/sim/disk.h"
 #include "tools/sim/world.h"
 
@@ -40,6 +40,7 @@ struct RingWorldOptions {
   Duration evict_after = 3s;
   SimDiskOptions disk = {};
   bool check_ring = false;   ///< Zave's invariant; only for failures that her theorem allows.
+  bool clock_rates = false;  ///< Nodes' clocks run at 0.8 to 1.25 of the world's.
   bool disk_faults = false;  ///< A node may stop because its disk failed; otherwise that is a violation.
 };
 
@@ -67,7 +68,13 @@ class RingWorld {
   void leave(Index index);
   /// Unless it runs already or has left. `via`: the peer on its command line, instead of the one before.
   void restart(Index index, std::optional<Index> via = {});
+  /// The machine fails and comes back at the same address with an empty disk: a new node, which joins through `via`.
+  void wipe(Index index, Index via);
+  /// Dies for good, without having left; nobody asks for it any more.
+  void abandon(Index index);
   SimDisk& disk(Index index) { return *slots_.at(index)->disk; }
+  /// How often this disk was replaced by an empty one.
+  std::uint64_t wipes(Index index) const { return slots_.at(index)->wipes; }
 
   // ---- What is so. ----
 
@@ -109,7 +116,8 @@ class RingWorld {
   /// The last lines of the trace when the first violation was found.
   const std::string& trace_of_violation() const { return trace_of_violation_; }
   std::uint64_t ring_checks() const { return ring_checks_; }
-  std::uint64_t arc_checks() const { return arc_checks_; }
+  /// The judge of Raft.
+  ArcWatch& arcs() { return arcs_; }
   /// Nodes that ended because their disk failed.
   std::size_t disk_ends() const { return disk_ends_; }
 
@@ -124,6 +132,7 @@ class RingWorld {
     std::unique_ptr<SimDisk> disk;
     std::vector<Endpoint> via;
     NodeProgram* program = nullptr;  ///< While the process lives.
+    std::uint64_t wipes = 0;
     bool leaving = false;
     bool gone = false;
   };
@@ -133,7 +142,6 @@ class RingWorld {
   bool has_left(const Slot& slot) const;
   void check_step();
   void check_ring();
-  void check_arcs();
   std::string unsettled_ring() const;
   std::string parts_text(Index index) const;
   std::string unsettled_arc(ArcNumber arc) const;
@@ -145,10 +153,10 @@ class RingWorld {
   RingMode mode_ = RingMode::small;
   bool ring_changed_ = false;
   bool fate_changed_ = false;  ///< Somebody died or started.
-  std::map<std::pair<ArcNumber, std::uint64_t>, std::string> leaders_;  ///< By arc and term: the node.
+  ArcWatch arcs_{*this};
   std::vector<std::string> violations_;
   std::string trace_of_violation_;
-  std::uint64_t ring_checks_ = 0, arc_checks_ = 0;
+  std::uint64_t ring_checks_ = 0;
   std::size_t disk_ends_ = 0;
   SimHost* operator_ = nullptr;
   World world_;  ///< Last: its end buries the programs, which use the rest.

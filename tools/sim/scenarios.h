@@ -51,6 +51,9 @@ ScenarioReport run_files(const ScenarioOptions& options);
 /// Clients at work while one node's disk returns errors or is full.
 ScenarioReport run_disk(const ScenarioOptions& options);
 
+/// Clients at work on a few busy arcs while everything happens that replication.md, section 7.2, names.
+ScenarioReport run_replicas(const ScenarioOptions& options);
+
 /// What every scenario ends with.
 ScenarioReport report_of(RingWorld& ring);
 

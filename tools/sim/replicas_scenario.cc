@@ -1,0 +1,169 @@
+// The scenario "replicas": a few busy arcs, and the faults of replication.md, section 7.2; then healing, which must end
+// in full availability within a known time.
+#include <fmt/format.h>
+
+#include "tools/sim/chaos.h"
+#include "tools/sim/scenarios.h"
+#include "tools/sim/workload.h"
+
+namespace chordfs {
+
+namespace {
+constexpr Duration kBeginMax = 120s;
+constexpr Duration kChaos = 40s;
+constexpr Duration kEvictAfter = 3s;
+/// I29: ten seconds, and what it takes to give up those who do not come back.
+constexpr Duration kHealMax = 10s + kEvictAfter;
+constexpr std::size_t kNodesMax = 7, kNodesMin = 3;
+constexpr Duration kMeasured = 5s;
+/// I30: of one node, with clients at work.
+constexpr std::uint64_t kMessagesPerSecondMax = 3000;
+constexpr double kOkMin = 0.5;
+
+ChaosOptions faults() {
+  using enum FaultKind;
+  ChaosOptions chaos{.duration = kChaos, .lasts_max = 5s, .pause_max = 4s};
+  chaos.loss_max = 0.3;
+  chaos.duplication_max = 0.5;
+  chaos.per_minute = {{crash, 16},  {power_off, 6}, {power_loss, 2}, {pause, 8},      {partition, 7},
+                      {one_way, 5}, {cut, 4},       {weather, 6},    {clock_jump, 3}, {slow_disk, 5},
+                      {join, 5},    {leave, 3},     {wipe, 2}};
+  return chaos;
+}
+
+class ReplicasScenario {
+ public:
+  explicit ReplicasScenario(const ScenarioOptions& options)
+      : seed_(options.seed),
+        rng_(Rng::derived(options.seed, "replicas scenario")),
+        core_only_(rng_.below(10) == 0),
+        ring_({.seed = options.seed,
+               .arc_bits = 2 + static_cast<int>(rng_.below(2)),
+               .positions = 1 + static_cast<int>(rng_.below(3)),
+               .evict_after = kEvictAfter,
+               .clock_rates = true}),
+        load_(ring_, {}),
+        nodes_(options.nodes.value_or(3 + rng_.below(5))) {}
+
+  ScenarioReport run() {
+    ring_.found();
+    for (std::size_t i = 1; i < nodes_; ++i) ring_.add_node({rng_.below(i)});
+    if (auto wrong = ring_.settle(kBeginMax); !wrong.empty()) ring_.violation("does not even begin: " + wrong);
+    load_.prepare();
+
+    const auto options = faults();
+    Chaos chaos(ring_.world(), options, plan_chaos(options, seed_), rules());
+    chaos.start();
+    ring_.world().run_for(kChaos);
+    const auto dead = heal(chaos);
+    const Time calm = ring_.world().now();
+    if (auto wrong = ring_.settle(kHealMax); !wrong.empty()) ring_.violation("I29: does not heal: " + wrong);
+    const auto healed_in = ring_.world().now() - calm;
+    const auto messages = measure();
+    load_.finish();
+    if (auto wrong = ring_.settle(kHealMax); !wrong.empty()) ring_.violation("I29: does not stay whole: " + wrong);
+    load_.verify();
+    ring_.arcs().compare_records();
+    judge_counts();
+
+    auto report = report_of(ring_);
+    report.numbers["milliseconds to heal"] = static_cast<std::uint64_t>(healed_in / 1ms);
+    report.numbers["messages per second and node"] = messages;
+    report.numbers["faults"] = chaos.struck();
+    for (const auto& [kind, count] : chaos.struck_by_kind())
+      report.numbers[fmt::format("faults: {}", name_of(kind))] = count;
+    report.numbers["disks lost"] = wiped_;
+    report.numbers["nodes left dead"] = dead;
+    report.numbers["operations ok"] = load_.ok();
+    report.numbers["operations failed"] = load_.failed();
+    report.numbers["operations unknown"] = load_.oracle().doubts();
+    report.numbers["objects made"] = load_.oracle().size();
+    report.numbers["register histories given up"] = load_.registers_given_up();
+    return report;
+  }
+
+ private:
+  ChaosRules rules() {
+    ChaosRules rules;
+    rules.victims = [this] { return ring_.members(); };
+    rules.restart = [this](SimHost& host) { ring_.restart(ring_.index_of(host)); };
+    rules.join = [this] {
+      const auto doors = ring_.serving_nodes();
+      if (!doors.empty() && ring_.members().size() < kNodesMax) ring_.add_node({doors[rng_.below(doors.size())]});
+    };
+    rules.leave = [this](SimHost& host) {
+      const auto index = ring_.index_of(host);
+      if (ring_.serving_nodes().size() > kNodesMin && ring_.serving(index)) ring_.leave(index);
+    };
+    rules.slow_disk = [this](SimHost& host, std::uint64_t choice) {
+      ring_.disk(ring_.index_of(host)).options().latency.sync = 5ms + Duration(choice % 115) * 1'000'000;
+    };
+    rules.fast_disk = [this](SimHost& host) {
+      ring_.disk(ring_.index_of(host)).options().latency.sync = SimDiskOptions().latency.sync;
+    };
+    rules.wipe = [this](SimHost& host) { wipe(ring_.index_of(host)); };
+    return rules;
+  }
+
+  /// As soon as nothing is lost by it, if that comes within a while: chaos seldom leaves all arcs whole.
+  void wipe(std::size_t index, int tries = 100) {
+    if (wipes_over_ || ring_.gone(index) || ring_.leaving(index)) return;
+    auto doors = ring_.serving_nodes();
+    std::erase(doors, index);
+    if (!doors.empty() && ring_.serving(index) && ring_.arcs().spares(index)) {
+      ++wiped_;
+      return ring_.wipe(index, doors[rng_.below(doors.size())]);
+    }
+    if (tries > 0) ring_.world().after(100ms, [this, index, tries] { wipe(index, tries - 1); });
+  }
+
+  /// All faults end. In one seed of ten somebody stays dead, whom the others can do without.
+  std::size_t heal(Chaos& chaos) {
+    wipes_over_ = true;
+    chaos.calm();
+    if (!core_only_) return 0;
+    ring_.world().run_for(2s);
+    const auto nodes = ring_.serving_nodes();
+    if (nodes.size() <= kNodesMin) return 0;
+    const auto victim = nodes[rng_.below(nodes.size())];
+    if (!ring_.arcs().spares(victim)) return 0;
+    ring_.abandon(victim);
+    return 1;
+  }
+
+  std::uint64_t measure() {
+    auto sent = [this] {
+      std::uint64_t all = 0;
+      for (auto* host : ring_.members()) all += host->traffic().sent;
+      return all;
+    };
+    const auto before = sent();
+    ring_.world().run_for(kMeasured);
+    const auto each = (sent() - before) / static_cast<std::uint64_t>(kMeasured / 1s) / ring_.members().size();
+    if (each > kMessagesPerSecondMax)
+      ring_.violation(fmt::format("I30: {} messages per second and node in a calm ring", each));
+    return each;
+  }
+
+  void judge_counts() {
+    const auto all = static_cast<double>(load_.ok() + load_.failed());
+    if (static_cast<double>(load_.ok()) < kOkMin * all)
+      ring_.violation(fmt::format("says nothing: too few operations succeeded: {}", load_.counts()));
+  }
+
+  const std::uint64_t seed_;
+  Rng rng_;
+  const bool core_only_;
+  RingWorld ring_;
+  Workload load_;
+  const std::size_t nodes_;
+  std::size_t wiped_ = 0;
+  bool wipes_over_ = false;
+};
+}  // namespace
+
+ScenarioReport run_replicas(const ScenarioOptions& options) {
+  return ReplicasScenario(options).run();
+}
+
+}  // namespace chordfs
