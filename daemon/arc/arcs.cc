@@ -162,6 +162,7 @@ void Arcs::make_replica(const ArcPtr& arc, Raft::Start start) {
 }
 
 void Arcs::start() {
+  started_ = true;
   writer_.start();
   applier_.start();
   copies_.start();
@@ -199,6 +200,7 @@ void Arcs::ring_changed() {
 }
 
 ArcPtr Arcs::find(ArcNumber arc) const {
+  if (!started_) return nullptr;
   auto found = arcs_.find(arc);
   return found == arcs_.end() ? nullptr : found->second;
 }

@@ -143,6 +143,7 @@ class Arcs {
   std::map<ArcNumber, ArcPtr> arcs_;
   std::vector<ArcPtr> queued_;
   Signal queue_;
+  bool started_ = false;  ///< Before, this node does not know what it is a member of, and hears nothing.
   bool leaving_ = false;
   TaskGroup tasks_;
 };

@@ -21,6 +21,8 @@ constexpr Duration kSuspectAfter = 2s;
 
 void Arcs::receive(const wire::RaftFrame& frame) {
   Uuid from;
+  // A replica that is not read back yet must not be taken for one that never was (files seed 56).
+  if (!started_) return;
   // Meant for one that stood at this address before: it is no more.
   if (!Uuid::parse(frame.from().node(), from) || from == self_ || frame.to() != options_.self.node()) return;
   messenger_.heard(from, endpoint_of(frame.from()), frame.leaving(), runtime_.now());
@@ -284,6 +286,8 @@ awaitable<Result<Reply>> Arcs::hash(wire::ArcHashRequest request) {
       if (read.code() == Errc::no_block) continue;
       if (!read) {
         hash.add_broken(held.id);
+        // Whoever reads a broken copy has it mended from another.
+        std::ignore = co_await copies_.get(arc->number, held.id, 0, held.length, Copies::Look::anywhere);
         continue;
       }
     }

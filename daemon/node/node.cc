@@ -92,7 +92,6 @@ awaitable<Result<void>> Node::start() {
   transport_.serve([this](Request request) { return handle(std::move(request)); });
   CO_TRY_VOID(co_await enter_ring(identity));
   trees_->start();
-  arcs_->start();
   tasks_.spawn("save peers", save_peers());
   serving_ = true;
   co_return Result<void>();
@@ -109,6 +108,7 @@ awaitable<Result<void>> Node::enter_ring(Identity& identity) {
     // What this node holds is served whether or not the ring has formed around it yet: custody is in the logs.
     make_layers();
     CO_TRY_VOID(co_await arcs_->recover(map_));
+    arcs_->start();
     if (!config_.join.empty()) {
       auto joined = co_await ring_->join(config_.join);
       if (joined) co_return joined;
@@ -139,6 +139,7 @@ awaitable<Result<void>> Node::enter_ring(Identity& identity) {
   ring_id_ = ring_->uuid();
   make_layers();
   CO_TRY_VOID(co_await(config_.join.empty() ? arcs_->create(map_) : arcs_->recover(map_)));
+  arcs_->start();
   // Last, so that a start that failed half-way is a new node again next time.
   co_return co_await save_ring();
 }
