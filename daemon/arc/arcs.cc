@@ -15,6 +15,8 @@ namespace {
 /// A leader that is not ready yet becomes so within a round trip, or never. Shorter than a client's patience with a
 /// node.
 constexpr Duration kReadyPatience = 600ms;
+/// An operation that takes longer is answered with what is known so far: nothing.
+constexpr Duration kSlow = 700ms;
 
 wire::Peer peer_of(const Replica& replica, const Endpoint& at) {
   wire::Peer peer;
@@ -254,7 +256,12 @@ awaitable<Result<std::string>> Arcs::propose(ArcNumber number, std::string opera
   if (!index) co_return not_owner(number);
   auto done = arc->waiting.emplace(*index, Arc::Waiter{.term = arc->raft->term(), .done = {}}).first->second.done;
   touch(arc);
-  co_return co_await done.wait();
+  for (;;) {
+    if (auto answer = co_await done.wait_for(runtime_, kSlow)) co_return std::move(*answer);
+    // Slow disks are no reason to give up; that the caller hears of us is one to wait for us.
+    if (arc->leads() && arc->raft->heard_majority())
+      co_return Error{Errc::timed_out, fmt::format("arc {}: its members are slow", number)};
+  }
 }
 
 awaitable<Result<std::string>> Arcs::query(ArcNumber number, std::string query) {
@@ -268,7 +275,9 @@ awaitable<Result<std::string>> Arcs::query(ArcNumber number, std::string query) 
   const auto until = runtime_.now() + kReadyPatience;
   while ((raft->confirmed_round() < round && !planted(Defect::stale_read)) || arc->applied < index) {
     if (raft != arc->raft || !raft->leads() || raft->term() != term) co_return not_owner(number);
-    if (runtime_.now() >= until) co_return Error{Errc::busy, fmt::format("arc {}: its members do not answer", number)};
+    if (runtime_.now() >= until)
+      co_return Error{raft->heard_majority() ? Errc::timed_out : Errc::busy,
+                      fmt::format("arc {}: its members do not answer", number)};
     co_await arc->changed.wait_for(runtime_, until - runtime_.now());
   }
   if (!raft->leads() || raft->term() != term) co_return not_owner(number);

@@ -4,7 +4,7 @@
 //
 // Owner: the node. Thread: the Runtime's. create() or recover(), start(); stop() before destruction.
 // Errors: not_owner when this node does not lead the arc (hint() may know who does); busy when it leads but is not
-// ready within kReadyPatience; timed_out when leadership was lost while an operation was under way (unknown whether it
+// ready within kReadyPatience; timed_out when members are slow, or leadership was lost meanwhile (unknown whether it
 // happened); disk errors; cancelled.
 // The rules that keep an arc from being lost or forked: README.md of this folder.
 

@@ -56,8 +56,9 @@ awaitable<void> TreeService::look_around(ArcNumber arc) {
 }
 
 awaitable<Result<wire::Answer>> TreeService::propose(ArcNumber arc, wire::Operation operation) {
-  CO_TRY(auto answer, co_await chordfs::propose(runtime_, arcs_, arc, std::move(operation)));
-  if (answer.pending_outbox()) with_outbox_.insert(arc);
+  auto answer = co_await chordfs::propose(runtime_, arcs_, arc, std::move(operation));
+  // Without an answer it may have happened all the same.
+  if (!answer || answer->pending_outbox()) with_outbox_.insert(arc);
   co_return answer;
 }
 

@@ -15,6 +15,8 @@ constexpr Duration kPauseMax = 100ms;
 constexpr Duration kConnectTimeout = 2s;
 /// Towards the end of a call those that were silent in it are asked once more.
 constexpr Duration kLastTry = 700ms;
+/// As long as a node says that it works on it, a call may take so long.
+constexpr Duration kSlowMax = 20s;
 constexpr std::size_t kWalkNodesMax = 10'000;
 constexpr int kWalkParallel = 16;  // So that a few frozen nodes cost one timeout together.
 }  // namespace
@@ -147,6 +149,7 @@ class RingClient::Attempt {
 
 awaitable<Result<Reply>> RingClient::call_arc(ArcNumber arc, Request request, Duration deadline) {
   auto until = runtime_.now() + deadline;
+  const auto last_moment = runtime_.now() + std::max(deadline, kSlowMax);
   Attempt attempt;
   std::optional<Position> guess;
   if (auto known = cache_.find(arc); known != cache_.end())
@@ -188,6 +191,14 @@ awaitable<Result<Reply>> RingClient::call_arc(ArcNumber arc, Request request, Du
       case Errc::timed_out:
       case Errc::busy:
       case Errc::locked:
+        if (code == Errc::timed_out && reply) {
+          // It lives and leads, and something there is slow: that is worth waiting for, under the same identity.
+          until = std::min(runtime_.now() + deadline, last_moment);
+          last = {Errc::unavailable, fmt::format("arc {} at {}: slow", arc, node->text())};
+          co_await runtime_.sleep(runtime_.jitter(attempt.pause()));
+          attempt.again(*node);
+          continue;
+        }
         if (code == Errc::unreachable || code == Errc::timed_out) {
           cache_.erase(arc);
           attempt.was_silent(*node);

@@ -125,6 +125,8 @@ class Raft {
   std::uint64_t confirmed_round() const;
   const Progress* progress(const Replica& member) const;
   bool live(const Replica& member) const;
+  /// A majority has been heard within the last few heartbeats.
+  bool heard_majority() const;
   /// What install() did is on disk.
   bool installed() const { return !base_dirty_ && base_write_ <= persisted_; }
   bool passive() const { return passive_; }

@@ -30,6 +30,14 @@ bool Raft::live(const Replica& member) const {
   return known != nullptr && known->silent < kLiveTicks;
 }
 
+bool Raft::heard_majority() const {
+  return leads() && majority(view(), [this](const Replica& voter) {
+           if (voter == self_) return true;
+           const auto* known = progress(voter);
+           return known != nullptr && known->silent <= 2 * options_.heartbeat + 1;
+         });
+}
+
 /// A member is spoken to once the entry that added it is committed: until then that may come to nothing (finding 9).
 /// After a restart commit_ may lag behind what is: but a later view was only appended because that entry was committed.
 bool Raft::may_contact(const Replica& member) const {
