@@ -162,6 +162,7 @@ void Arcs::make_replica(const ArcPtr& arc, Raft::Start start) {
 }
 
 void Arcs::start() {
+  started_ = true;
   writer_.start();
   applier_.start();
   copies_.start();

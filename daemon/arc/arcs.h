@@ -142,6 +142,7 @@ class Arcs {
   std::map<ArcNumber, ArcPtr> arcs_;
   std::vector<ArcPtr> queued_;
   Signal queue_;
+  bool started_ = false;
   bool leaving_ = false;
   TaskGroup tasks_;
 };

@@ -19,6 +19,8 @@ constexpr int kSilenceTicks = 30;
 }  // namespace
 
 void Arcs::receive(const wire::RaftFrame& frame) {
+  // While it is not known yet which replicas stand here, one that does would be taken for one to be made, and erased.
+  if (!started_) return;
   Uuid from;
   // Meant for one that stood at this address before: it is no more.
   if (!Uuid::parse(frame.from().node(), from) || from == self_ || frame.to() != options_.self.node()) return;
