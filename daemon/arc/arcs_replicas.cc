@@ -20,9 +20,9 @@ constexpr Duration kSuspectAfter = 2s;
 }  // namespace
 
 void Arcs::receive(const wire::RaftFrame& frame) {
-  Uuid from;
-  // A replica that is not read back yet must not be taken for one that never was (files seed 56).
+  // While it is not known yet which replicas stand here, one that does would be taken for one to be made, and erased.
   if (!started_) return;
+  Uuid from;
   // Meant for one that stood at this address before: it is no more.
   if (!Uuid::parse(frame.from().node(), from) || from == self_ || frame.to() != options_.self.node()) return;
   messenger_.heard(from, endpoint_of(frame.from()), frame.leaving(), runtime_.now());

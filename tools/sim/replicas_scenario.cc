@@ -15,6 +15,7 @@ constexpr Duration kEvictAfter = 3s;
 /// I29: ten seconds, and what it takes to give up those who do not come back.
 constexpr Duration kHealMax = 10s + kEvictAfter;
 constexpr std::size_t kNodesMax = 7, kNodesMin = 3;
+constexpr Duration kStillUnderWay = 500ms;
 constexpr Duration kMeasured = 5s;
 /// I30: of one node, with clients at work.
 constexpr std::uint64_t kMessagesPerSecondMax = 3000;
@@ -108,13 +109,22 @@ class ReplicasScenario {
   /// As soon as nothing is lost by it, if that comes within a while: chaos seldom leaves all arcs whole.
   void wipe(std::size_t index, int tries = 100) {
     if (wipes_over_ || ring_.gone(index) || ring_.leaving(index)) return;
-    auto doors = ring_.serving_nodes();
-    std::erase(doors, index);
-    if (!doors.empty() && ring_.serving(index) && ring_.arcs().spares(index)) {
-      ++wiped_;
-      return ring_.wipe(index, doors[rng_.below(doors.size())]);
+    if (ring_.serving(index) && ring_.arcs().spares(index)) {
+      ring_.host(index).power_off();
+      // What it has acknowledged arrives meanwhile: only then is it known what rests on its disk.
+      ring_.world().after(kStillUnderWay, [this, index] { replace_disk(index); });
+      return;
     }
     if (tries > 0) ring_.world().after(100ms, [this, index, tries] { wipe(index, tries - 1); });
+  }
+
+  void replace_disk(std::size_t index) {
+    if (ring_.gone(index) || ring_.host(index).alive()) return;
+    auto doors = ring_.serving_nodes();
+    std::erase(doors, index);
+    if (doors.empty() || ring_.leaving(index) || !ring_.arcs().spares(index)) return ring_.restart(index);
+    ++wiped_;
+    ring_.wipe(index, doors[rng_.below(doors.size())]);
   }
 
   /// All faults end. In one seed of ten somebody stays dead, whom the others can do without.

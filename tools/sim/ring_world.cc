@@ -181,9 +181,8 @@ void RingWorld::restart(Index index, std::optional<Index> via) {
 
 void RingWorld::wipe(Index index, Index via) {
   auto& slot = *slots_.at(index);
-  CHECK(index != via && !slot.gone && !slot.leaving, "node {} is not to be wiped", index);
+  CHECK(index != via && !slot.gone && !slot.leaving && !slot.host->alive(), "node {} is not to be wiped", index);
   world_.note(fmt::format("the disk of node {} is replaced by an empty one", index));
-  slot.host->power_off();
   if (planted(Defect::amnesia_after_wipe))
     slot.disk->wipe_all_but(keys::node(""), "o");
   else

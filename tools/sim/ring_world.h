@@ -68,7 +68,7 @@ class RingWorld {
   void leave(Index index);
   /// Unless it runs already or has left. `via`: the peer on its command line, instead of the one before.
   void restart(Index index, std::optional<Index> via = {});
-  /// The machine fails and comes back at the same address with an empty disk: a new node, which joins through `via`.
+  /// Its host is down, and comes back at the same address with an empty disk: a new node, which joins through `via`.
   void wipe(Index index, Index via);
   /// Dies for good, without having left; nobody asks for it any more.
   void abandon(Index index);

@@ -1,0 +1,51 @@
+// Mistakes planted into the program on purpose are found by the scenario "replicas": the judge bites. From the first
+// seed known to find it a few more are tried, for the program changes and with it what a seed means.
+#include <gmock/gmock.h>
+
+#include "daemon/arc/raft/defects.h"
+#include "tests/sim/scenario_test.h"
+
+namespace chordfs {
+namespace {
+
+struct Plant {
+  Defect defect;
+  std::uint64_t first_seed;  ///< As tests/sim/README.md has it.
+  const char* judges;        ///< Who may find it first: a regular expression.
+};
+constexpr std::uint64_t kSeedsMax = 12;
+
+class Planted : public testing::TestWithParam<Plant> {
+ protected:
+  void SetUp() override {
+    spdlog::set_level(spdlog::level::off);
+    plant(GetParam().defect);
+  }
+  void TearDown() override { plant(Defect::none); }
+};
+
+TEST_P(Planted, IsFound) {
+  const auto [defect, first, judges] = GetParam();
+  for (auto seed = first; seed < first + kSeedsMax; ++seed) {
+    const auto report = run_replicas({.seed = seed, .nodes = {}});
+    for (const auto& violation : report.violations)
+      if (testing::Value(violation, testing::ContainsRegex(judges))) return;
+  }
+  ADD_FAILURE() << "not found: chordfs-sim run replicas --seed " << first << " --seeds " << kSeedsMax << " --plant "
+                << name_of(defect);
+}
+constexpr Plant kPlants[] = {
+    {Defect::ack_before_fsync, 1, "I3|I5"},
+    {Defect::vote_not_persisted, 1, "I1|I9"},
+    {Defect::no_joint_consensus, 1, "I8"},
+    {Defect::generation_reused, 1, "I7|I10"},
+    {Defect::requests_not_remembered, 1, "answered with|linearizable"},
+    {Defect::amnesia_after_wipe, 2, "I7|I3|I5"},
+    {Defect::quorum_shrunk_on_suspicion, 1, "I8"},
+    {Defect::block_deleted_while_named, 3, "I19|no_block"},
+};
+INSTANTIATE_TEST_SUITE_P(Sim, Planted, testing::ValuesIn(kPlants),
+                         [](const auto& info) { return std::string(name_of(info.param.defect)); });
+
+}  // namespace
+}  // namespace chordfs
