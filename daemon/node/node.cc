@@ -138,7 +138,7 @@ awaitable<Result<void>> Node::enter_ring(Identity& identity) {
   }
   ring_id_ = ring_->uuid();
   make_layers();
-  CO_TRY_VOID(co_await(config_.join.empty() ? arcs_->create(map_) : arcs_->recover(map_)));
+  CO_TRY_VOID(co_await (config_.join.empty() ? arcs_->create(map_) : arcs_->recover(map_)));
   arcs_->start();
   // Last, so that a start that failed half-way is a new node again next time.
   co_return co_await save_ring();
@@ -226,7 +226,8 @@ awaitable<std::optional<Arcs::Desired>> Node::desired(ArcNumber arc, Replicas me
     Uuid::parse(candidate.peer.node(), node);
     std::optional<Id> nearest;
     for (int i = 0; i < ring_->positions(); ++i)
-      if (auto far = position_id(node, static_cast<std::uint32_t>(i)) - point; !nearest || far < *nearest) nearest = far;
+      if (auto far = position_id(node, static_cast<std::uint32_t>(i)) - point; !nearest || far < *nearest)
+        nearest = far;
     return *nearest;
   };
   Arcs::Desired desired;

@@ -119,9 +119,8 @@ awaitable<Result<Reply>> Node::put_block(wire::PutBlock put, Bytes contents) {
   if (put.block().size() != kBlockIdBytes) co_return Error{Errc::bad_message, "a block identifier of the wrong size"};
   if (contents.empty() || contents.size() > kBlockBytesMax)
     co_return Error{Errc::bad_message, fmt::format("a block of {} bytes", contents.size())};
-  CO_TRY_VOID(co_await(put.passed_on()
-                           ? arcs_->copies().put_here(std::move(put), std::move(contents))
-                           : arcs_->put_block(put.arc(), put.block(), std::move(contents), put.crc())));
+  CO_TRY_VOID(co_await (put.passed_on() ? arcs_->copies().put_here(std::move(put), std::move(contents))
+                                        : arcs_->put_block(put.arc(), put.block(), std::move(contents), put.crc())));
   co_return Reply{};
 }
 
@@ -141,9 +140,8 @@ awaitable<Result<Reply>> Node::get_block(wire::GetBlock get) {
 
 awaitable<Result<Reply>> Node::drop_blocks(wire::DropBlock drop) {
   std::vector<std::string> blocks(drop.blocks().begin(), drop.blocks().end());
-  CO_TRY_VOID(co_await(drop.passed_on()
-                           ? arcs_->copies().drop(drop.arc(), std::move(blocks), Copies::Drop::passed_on)
-                           : arcs_->drop_blocks(drop.arc(), std::move(blocks))));
+  CO_TRY_VOID(co_await (drop.passed_on() ? arcs_->copies().drop(drop.arc(), std::move(blocks), Copies::Drop::passed_on)
+                                         : arcs_->drop_blocks(drop.arc(), std::move(blocks))));
   co_return Reply{};
 }
 

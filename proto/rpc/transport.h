@@ -43,8 +43,8 @@ class Transport {
   /// reports is a Reply with header.error set, turned into an Error here only by `answered` below.
   virtual awaitable<Result<Reply>> call(Endpoint to, Request request, Duration timeout) = 0;
 
-  /// One-way: no reply, no error, perhaps it never arrives. What is posted to one node and does arrive does so in order,
-  /// as long as the connection holds.
+  /// One-way: no reply, no error, perhaps it never arrives. What is posted to one node and does arrive does so in
+  /// order, as long as the connection holds.
   virtual void post(Endpoint to, Request request) = 0;
 
   /// From now on requests to this node go to `handler`, one coroutine each. At most once.

@@ -233,8 +233,9 @@ void ArcWatch::look_at_hard_state(Index node, const Raft& raft, Seen& seen) {
   auto& told = history(raft.arc()).hard[{store(node), raft.self().generation}];
   const Hard found = now.value_or(Hard());
   if (found.term < told.term || (found.term == told.term && !told.vote.empty() && found.vote != told.vote))
-    ring_.violation(fmt::format("I6: arc {}: the disk of node {} goes back from term {}, vote '{}' to term {}, vote '{}'",
-                                raft.arc(), node, told.term, hex(told.vote), found.term, hex(found.vote)));
+    ring_.violation(
+        fmt::format("I6: arc {}: the disk of node {} goes back from term {}, vote '{}' to term {}, vote '{}'",
+                    raft.arc(), node, told.term, hex(told.vote), found.term, hex(found.vote)));
   told = found;
   seen.hard_pending = found.term != raft.term() || found.vote != (raft.vote().empty() ? "" : raft.vote().bytes());
 }
