@@ -9,7 +9,7 @@ class ReplicatedArcs : public ScenarioTest {};
 TEST_P(ReplicatedArcs, ForkAndLoseNothing) {
   run("replicas", {.seed = GetParam(), .nodes = {}});
 }
-INSTANTIATE_TEST_SUITE_P(Sim, ReplicatedArcs, testing::Range<std::uint64_t>(1, 1 + seeds_or(12)), seed_name);
+INSTANTIATE_TEST_SUITE_P(Sim, ReplicatedArcs, testing::Range<std::uint64_t>(1, 1 + seeds_or(100)), seed_name);
 
 TEST(ReplicasDeterminism, OneSeedIsOneHistory) {
   spdlog::set_level(spdlog::level::off);
