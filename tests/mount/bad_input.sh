@@ -185,16 +185,19 @@ python3 - "$work" <<'PY' || fail "no block was found to damage"
 import glob, sys
 work = sys.argv[1]
 contents = open(work + "/contents", "rb").read()
-# The same bytes are stored twice, once for each name: the first of the two that is found is damaged.
+# The same bytes are stored twice, once for each name: of the first of the two that is found every copy is damaged. (One
+# damaged copy is no loss: status.sh.)
+block = None
 for path in sorted(glob.glob(work + "/data/[ab]/blocks/??/*")):
     data = open(path, "rb").read()
-    if contents[2000000:2000100] in data:
+    if contents[2000000:2000100] in data and block in (None, path.rsplit("/", 1)[1]):
         with open(path, "r+b") as file:
             file.seek(data.index(contents[2000000:2000100]) + 50)
             file.write(bytes([contents[2000050] ^ 1]))
-        open(work + "/damaged_file", "w").write(path.rsplit("/", 1)[1])
-        sys.exit(0)
-sys.exit(1)
+        block = path.rsplit("/", 1)[1]
+if block is None:
+    sys.exit(1)
+open(work + "/damaged_file", "w").write(block)
 PY
 launch_node a
 launch_node b
@@ -217,5 +220,5 @@ for name in damaged sound; do
 done
 [ $bad -eq 1 ] || fail "$bad files failed, not the one whose block is damaged"
 grep -qh "file $(cat "$work/damaged_file").*checksum" "${node_log[a]}" "${node_log[b]}" || fail "no log names the damaged file"
-step "a flipped bit in a block: EIO for its file alone, and the log names the block"
+step "a flipped bit in every copy of a block: EIO for its file alone, and the log names the block"
 finish
