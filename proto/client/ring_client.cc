@@ -13,6 +13,10 @@ constexpr std::size_t kViaMax = 32;
 constexpr Duration kPauseFirst = 5ms;
 constexpr Duration kPauseMax = 100ms;
 constexpr Duration kConnectTimeout = 2s;
+/// Megabytes onto several disks.
+constexpr Duration kPutBlockTimeout = 2s;
+/// A node that did not answer is asked last for so long.
+constexpr Duration kSilentFor = 2s;
 /// Towards the end of a call those that were silent in it are asked once more.
 constexpr Duration kLastTry = 700ms;
 /// As long as a node says that it works on it, a call may take so long.
@@ -120,6 +124,10 @@ void RingClient::count_guess() {
 /// Where to try next: the cache, then hints as they come, then the ring.
 class RingClient::Attempt {
  public:
+  /// Begin with this one, unless it was silent a moment ago.
+  void begin(Endpoint node) {
+    if (!doubtful_.contains(node)) next_.push_front(std::move(node));
+  }
   /// Unless it has been silent in this very call: others may have chosen a new leader, and do not know it yet.
   void follow(Endpoint node) {
     if (!silent_.contains(node)) next_.push_front(std::move(node));
@@ -128,11 +136,16 @@ class RingClient::Attempt {
   /// `all`: also those that were silent; there is not much time left to find anybody else.
   void refill(std::vector<Endpoint> nodes, bool all) {
     next_.clear();
+    std::vector<Endpoint> last;
     for (auto& node : nodes)
-      if (!silent_.contains(node)) next_.push_back(std::move(node));
-    if (all) next_.insert(next_.end(), silent_.begin(), silent_.end());
+      if (silent_.contains(node) || doubtful_.contains(node))
+        last.push_back(std::move(node));
+      else
+        next_.push_back(std::move(node));
+    if (all || next_.empty()) next_.insert(next_.end(), last.begin(), last.end());
   }
   void was_silent(const Endpoint& node) { silent_.insert(node); }
+  void doubt(const Endpoint& node) { doubtful_.insert(node); }
   std::optional<Endpoint> pop() {
     if (next_.empty()) return std::nullopt;
     auto node = std::move(next_.front());
@@ -143,7 +156,8 @@ class RingClient::Attempt {
 
  private:
   std::deque<Endpoint> next_;
-  std::set<Endpoint> silent_;  ///< Did not answer in this call.
+  std::set<Endpoint> silent_;    ///< Did not answer in this call.
+  std::set<Endpoint> doubtful_;  ///< … in another, a moment ago.
   Duration pause_ = kPauseFirst;
 };
 
@@ -151,11 +165,14 @@ awaitable<Result<Reply>> RingClient::call_arc(ArcNumber arc, Request request, Du
   auto until = runtime_.now() + deadline;
   const auto last_moment = runtime_.now() + std::max(deadline, kSlowMax);
   Attempt attempt;
+  // One that is frozen costs a second once, not once for every arc that it led.
+  std::erase_if(silent_until_, [now = runtime_.now()](const auto& one) { return one.second <= now; });
+  for (const auto& [silent, until_then] : silent_until_) attempt.doubt(silent);
   std::optional<Position> guess;
   if (auto known = cache_.find(arc); known != cache_.end())
-    attempt.follow(known->second);
+    attempt.begin(known->second);
   else if ((guess = locations_.owner(arcs_.point(arc))))
-    attempt.follow(guess->at);
+    attempt.begin(guess->at);
   std::optional<Endpoint> dead;
   Error last{Errc::unavailable, fmt::format("no node of the ring answered for arc {}", arc)};
   bool looked_up = false;
@@ -175,9 +192,11 @@ awaitable<Result<Reply>> RingClient::call_arc(ArcNumber arc, Request request, Du
         last = nodes.error();
       continue;
     }
-    auto timeout = std::min(kClientCallTimeout, Duration(until - runtime_.now()));
+    const auto patience = request.header.has_put_block() ? kPutBlockTimeout : kClientCallTimeout;
+    auto timeout = std::min(patience, Duration(until - runtime_.now()));
     auto reply = co_await call(*node, request, timeout);
     auto code = reply ? static_cast<Errc>(reply->header.error()) : reply.code();
+    if (reply) silent_until_.erase(*node);
     switch (code) {
       case Errc::not_owner:
         ++counters_.redirects;
@@ -199,9 +218,11 @@ awaitable<Result<Reply>> RingClient::call_arc(ArcNumber arc, Request request, Du
           attempt.again(*node);
           continue;
         }
-        if (code == Errc::unreachable || code == Errc::timed_out) {
+        if (!reply) {
+          // Also busy: what waits to be sent to it is too much already.
           cache_.erase(arc);
           attempt.was_silent(*node);
+          if (code != Errc::unreachable) silent_until_[*node] = runtime_.now() + kSilentFor;
         }
         if (code == Errc::unreachable) {
           counters_.lookups.stale += locations_.forget(*node);
@@ -209,7 +230,7 @@ awaitable<Result<Reply>> RingClient::call_arc(ArcNumber arc, Request request, Du
         }
         last = {Errc::unavailable, fmt::format("arc {} at {}: {}", arc, node->text(), name_of(code))};
         ++counters_.retries;
-        if (code == Errc::busy || code == Errc::locked) {
+        if (reply) {
           co_await runtime_.sleep(std::min(runtime_.jitter(attempt.pause()), Duration(until - runtime_.now())));
           attempt.again(*node);
         }

@@ -78,6 +78,7 @@ class RingClient : public Client {
   Uuid ring_;
   ArcMap arcs_;
   std::map<ArcNumber, Endpoint> cache_;
+  std::map<Endpoint, Time> silent_until_;  ///< Nodes that did not answer a moment ago.
   Locations locations_;
   std::uint64_t session_ = 0;
   std::uint64_t next_seq_ = 1;

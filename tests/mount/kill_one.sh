@@ -6,7 +6,7 @@
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 bound=${CHORDFS_TEST_BOUND:-3}
-mib=${CHORDFS_TEST_MIB:-256}
+mib=${CHORDFS_TEST_MIB:-128}
 real_tree "$work/tree"
 objects=$(find "$work/tree" | wc -l)
 openssl enc -aes-256-ctr -nosalt -K "$(printf '%064d' 20)" -iv "$(printf '%032d' 0)" -in /dev/zero 2>/dev/null |

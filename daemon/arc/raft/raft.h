@@ -94,8 +94,6 @@ class Raft {
   void set_passive(bool passive) { passive_ = passive; }
   /// Forgets log entries that are applied and durable.
   void cut(std::uint64_t index) { log_.cut(index); }
-  /// Ask for an election at once: our leader's node is dead.
-  void leader_died(const Uuid& node);
 
   // ---- Results. ----
 

@@ -14,10 +14,6 @@ bool Raft::electable() const {
   return !view_committed() && log_.view_before() != nullptr && log_.view_before()->votes(self_);
 }
 
-void Raft::leader_died(const Uuid& node) {
-  if (!leads() && leader_ && leader_->node == node && electable()) silence_ = std::max(silence_, timeout_ - 1);
-}
-
 void Raft::tick_follower() {
   ++silence_;
   ++leaderless_;
