@@ -69,7 +69,7 @@ export ASAN_OPTIONS=detect_stack_use_after_return=1:detect_leaks=1 UBSAN_OPTIONS
 run build "$@"
 if [ -z "$quick" ]; then
   # The seeds were all run without sanitizers; here a tenth of the speed buys another look at a few of them.
-  CHORDFS_SIM_SEEDS=${CHORDFS_SIM_SEEDS:-6} run build-asan -L 'unit|sim' -LE 'mount|slow' "$@"
+  CHORDFS_SIM_SEEDS=${CHORDFS_SIM_SEEDS:-2} run build-asan -L 'unit|sim' -LE 'mount|slow' "$@"
   # A minute for each target: CHORDFS_FUZZ_SECONDS.
   run build-asan -L fuzz "$@"
   run build-tsan -L tsan "$@"

@@ -20,6 +20,11 @@ inline std::uint64_t seeds_or(std::uint64_t usual) {
   return number == 0 ? usual : number;
 }
 
+/// Under sanitizers everything takes ten times as long: a look at a few seeds, not the whole list.
+inline bool few_seeds() {
+  return seeds_or(8) < 8;
+}
+
 inline std::string seed_name(const testing::TestParamInfo<std::uint64_t>& info) {
   return fmt::format("seed{}", info.param);
 }
