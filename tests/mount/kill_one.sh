@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # One of five nodes is killed, or frozen for six seconds, in the middle of `cp -a` of a real tree and of a large write:
 # no error reaches them, no call takes longer than the bound, and what was written is what was meant.
-# CHORDFS_TEST_MIB=1024: the write of 1 GiB. CHORDFS_TEST_BOUND: seconds; the issue says 3.
+# CHORDFS_TEST_IDLEST=1: also one that leads little. CHORDFS_TEST_MIB=1024: the write of 1 GiB. CHORDFS_TEST_BOUND: seconds; the issue says 3.
 # shellcheck source=tests/mount/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
@@ -92,7 +92,7 @@ check() {
 }
 
 done_runs=()
-for case in "kill idlest" "kill busiest" "freeze busiest"; do
+for case in ${CHORDFS_TEST_IDLEST:+"kill idlest"} "kill busiest" "freeze busiest"; do
   for what in copy big; do
     read -r way which <<<"$case"
     run=$way-$which-$what
