@@ -115,9 +115,16 @@ struct Copies::Fetching {
 
 awaitable<Result<void>> Copies::fetch_all(ArcNumber arc, Replica from, wire::BlockSums listed) {
   auto fetching = std::make_shared<Fetching>(Fetching{arc, from});
-  for (auto& block : *listed.mutable_blocks())
-    if (!blocks_.length_of(arc, block.block()) && !dropped(arc, block.block()))
+  std::vector<std::string> never_told;
+  for (auto& block : *listed.mutable_blocks()) {
+    if (blocks_.length_of(arc, block.block())) continue;
+    if (dropped(arc, block.block()))
+      never_told.push_back(std::move(*block.mutable_block()));
+    else
       fetching->todo.push_back(std::move(block));
+  }
+  // It was down when they were dropped, and so may the leader that would have told it be by now.
+  if (!never_told.empty()) CO_TRY_VOID(co_await tell_dropped(arc, from, never_told));
   if (fetching->todo.empty()) co_return Result<void>();
   for (std::size_t worker = 0; worker < kTransfersAtOnce; ++worker) tasks_.spawn("fetch blocks", fetch_some(fetching));
   co_await fetching->done.wait();

@@ -145,6 +145,7 @@ class Copies {
   void resume_settling(ArcNumber arc, const Members& members);
   awaitable<void> settle(ArcNumber arc, Replica member);
   awaitable<Result<void>> pay(ArcNumber arc, Replica member, bool votes);
+  awaitable<Result<void>> tell_dropped(ArcNumber arc, Replica member, std::vector<std::string> blocks);
   awaitable<Result<void>> let_compare(ArcNumber arc, Replica member);
   // repair.cc
   awaitable<void> compare_when_due();

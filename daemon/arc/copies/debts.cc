@@ -57,12 +57,7 @@ awaitable<Result<void>> Copies::pay(ArcNumber arc, Replica member, bool votes) {
       if (drops.size() == kDropsAtOnce) break;
       drops.push_back(block);
     }
-    Request request;
-    auto& drop = *request.header.mutable_drop_block();
-    drop.set_arc(arc);
-    drop.set_passed_on(true);
-    for (const auto& block : drops) drop.add_blocks(block);
-    CO_TRY_VOID(co_await call(member, std::move(request), kDropTimeout));
+    CO_TRY_VOID(co_await tell_dropped(arc, member, drops));
     for (const auto& block : drops) owe(arc, member).drops.erase(block);
   }
   if (votes && owe(arc, member).missed > owe(arc, member).settled) {
@@ -70,6 +65,16 @@ awaitable<Result<void>> Copies::pay(ArcNumber arc, Replica member, bool votes) {
     CO_TRY_VOID(co_await let_compare(arc, member));
     owe(arc, member).settled = missed;
   }
+  co_return Result<void>();
+}
+
+awaitable<Result<void>> Copies::tell_dropped(ArcNumber arc, Replica member, std::vector<std::string> blocks) {
+  Request request;
+  auto& drop = *request.header.mutable_drop_block();
+  drop.set_arc(arc);
+  drop.set_passed_on(true);
+  for (auto& block : blocks) drop.add_blocks(std::move(block));
+  CO_TRY_VOID(co_await call(member, std::move(request), kDropTimeout));
   co_return Result<void>();
 }
 
