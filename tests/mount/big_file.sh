@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# 1 GiB that compresses in no way, written through one mount and read by another through another node.
+# Half a GiB (CHORDFS_TEST_MIB=1024: a whole one) that compresses in no way, written through one mount and read by another through another node.
 # shellcheck source=tests/mount/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-mib=${CHORDFS_TEST_MIB:-1024}
+mib=${CHORDFS_TEST_MIB:-512}
 # Always the same bytes: AES in counter mode under a fixed key.
 generate() {
   set +o pipefail

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# A minute of what tests/soak/soak.py does for hours: nodes killed, frozen, cut off, wiped and replaced at random while two
+# Less than a minute of what tests/soak/soak.py does for hours: nodes killed, frozen, cut off, wiped and replaced at random while two
 # mounts write; everything acknowledged is there. CHORDFS_TEST_SECONDS, CHORDFS_TEST_SEED.
 # shellcheck source=tests/mount/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-CHORDFS_TEST=$work CHORDFS_BIN=$bin python3 "$here/../soak/soak.py" --seconds "${CHORDFS_TEST_SECONDS:-60}" \
+CHORDFS_TEST=$work CHORDFS_BIN=$bin python3 "$here/../soak/soak.py" --seconds "${CHORDFS_TEST_SECONDS:-45}" \
   ${CHORDFS_TEST_SEED:+--seed "$CHORDFS_TEST_SEED"} --directory "$work/soak" --verbose &
 soak=$!
 # It removes its namespaces when it is told to end; clean_up would only kill it.

@@ -14,7 +14,7 @@ class Files : public ScenarioTest {};
 TEST_P(Files, LosesNothingAcknowledged) {
   run("files", {.seed = GetParam(), .nodes = {}});
 }
-INSTANTIATE_TEST_SUITE_P(Sim, Files, testing::Range<std::uint64_t>(1, 1 + seeds_or(24)), seed_name);
+INSTANTIATE_TEST_SUITE_P(Sim, Files, testing::Range<std::uint64_t>(1, 1 + seeds_or(16)), seed_name);
 
 class DiskFaults : public ScenarioTest {};
 TEST_P(DiskFaults, LoseNothingAcknowledged) {
