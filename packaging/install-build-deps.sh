@@ -11,7 +11,7 @@ packages=(
   libboost1.81-dev libboost-json1.81-dev libprotobuf-dev protobuf-compiler libssl-dev
   libfuse3-dev fuse3 librocksdb-dev libisal-dev libspdlog-dev libfmt-dev libcli11-dev
   # tests
-  libgtest-dev libgmock-dev librapidcheck-dev python3 attr fio openssl tar
+  libgtest-dev libgmock-dev librapidcheck-dev python3 attr fio iproute2 openssl tar
 )
 
 missing=()
