@@ -18,14 +18,6 @@ constexpr Duration kReadyPatience = 600ms;
 /// An operation that takes longer is answered with what is known so far: nothing.
 constexpr Duration kSlow = 700ms;
 
-wire::Peer peer_of(const Replica& replica, const Endpoint& at) {
-  wire::Peer peer;
-  peer.set_node(replica.node.bytes());
-  peer.set_host(at.host);
-  peer.set_port(at.port);
-  return peer;
-}
-
 template <class M>
 bool parse_sealed(const std::string& key, const std::string& stored, M& message) {
   auto text = open_record(key, stored);

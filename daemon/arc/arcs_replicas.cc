@@ -134,13 +134,9 @@ awaitable<std::optional<std::pair<ArcView, std::uint64_t>>> Arcs::ask_view(ArcNu
   if (!desired) co_return std::nullopt;
   for (const auto& node : desired->listed) {
     if (node.node == self_) continue;
-    wire::Peer peer;
-    peer.set_node(node.node.bytes());
-    peer.set_host(node.at.host);
-    peer.set_port(node.at.port);
     Request request;
     request.header.mutable_arc_view()->set_arc(number);
-    auto reply = answered(co_await hooks_.call(std::move(peer), std::move(request), kAskTimeout));
+    auto reply = answered(co_await hooks_.call(peer_of(node, node.at), std::move(request), kAskTimeout));
     if (!reply) continue;
     if (auto view = view_from(reply->header.arc_view().view()))
       co_return std::pair(std::move(*view), reply->header.arc_view().index());
@@ -203,17 +199,13 @@ void Arcs::add_status(wire::Status& status) const {
     if (raft.leader() && (raft.leads() || raft.heard_leader())) {
       const auto& leader = *raft.leader();
       const auto at = raft.leads() ? endpoint_of(options_.self) : messenger_.address_of(leader);
-      row.mutable_leader()->set_node(leader.node.bytes());
-      row.mutable_leader()->set_host(at.host);
-      row.mutable_leader()->set_port(at.port);
+      *row.mutable_leader() = peer_of(leader, at);
     }
     if (!raft.leads()) continue;
     for (const auto& member : raft.view().everybody()) {
       auto& one = *row.add_members();
       const auto at = member.node == self_ ? endpoint_of(options_.self) : messenger_.address_of(member);
-      one.mutable_peer()->set_node(member.node.bytes());
-      one.mutable_peer()->set_host(at.host);
-      one.mutable_peer()->set_port(at.port);
+      *one.mutable_peer() = peer_of(member, at);
       one.set_learner(!raft.view().votes(member));
       if (raft.view().joint()) {
         one.set_outgoing(find_replica(raft.view().voters, member.node) == nullptr && raft.view().votes(member));

@@ -151,11 +151,7 @@ awaitable<Result<void>> Snapshots::commit(Batch batch, Sync sync) {
 }
 
 awaitable<Result<wire::ArcPage>> Snapshots::ask(const Replica& from, wire::ArcPageRequest ask) {
-  wire::Peer peer;
-  auto at = hooks_.address(from);
-  peer.set_node(from.node.bytes());
-  peer.set_host(at.host);
-  peer.set_port(at.port);
+  const auto peer = peer_of(from, hooks_.address(from));
   Error last;
   for (int i = 0; i < kTriesMax; ++i) {
     Request request;
@@ -210,7 +206,7 @@ awaitable<Result<void>> Snapshots::copy(ArcPtr arc, std::shared_ptr<Raft> raft, 
   if (raft != arc->raft || arc->replacing) co_return Error{Errc::stale, "the replica was replaced meanwhile"};
   arc->applied = index;
   raft->set_passive(false);
-  spdlog::debug("arc {}: records as of {} fetched from {}", number, index, from.at.text());
+  spdlog::debug("arc {}: records as of {} fetched from {}", number, index, hooks_.address(from).text());
   co_return Result<void>();
 }
 

@@ -77,11 +77,17 @@ std::uint64_t reached_by_majority(const ArcView& view, const std::function<std::
   return view.joint() ? std::min(reached, reached_in(view.old_voters, value)) : reached;
 }
 
+wire::Peer peer_of(const Replica& replica, const Endpoint& at) {
+  wire::Peer peer;
+  peer.set_node(replica.node.bytes());
+  peer.set_host(at.host);
+  peer.set_port(at.port);
+  return peer;
+}
+
 wire::Replica to_wire(const Replica& replica) {
   wire::Replica to;
-  to.mutable_peer()->set_node(replica.node.bytes());
-  to.mutable_peer()->set_host(replica.at.host);
-  to.mutable_peer()->set_port(replica.at.port);
+  *to.mutable_peer() = peer_of(replica, replica.at);
   to.set_term(replica.generation.term);
   to.set_index(replica.generation.index);
   return to;

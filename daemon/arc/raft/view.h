@@ -54,6 +54,8 @@ bool majority(const ArcView& view, const std::function<bool(const Replica&)>& ye
 /// The highest value that a majority (of both sets) has reached.
 std::uint64_t reached_by_majority(const ArcView& view, const std::function<std::uint64_t(const Replica&)>& value);
 
+/// The replica's node, where it listens now.
+wire::Peer peer_of(const Replica& replica, const Endpoint& at);
 wire::Replica to_wire(const Replica& replica);
 wire::View to_wire(const ArcView& view);
 /// Nothing if it is malformed: an identity of the wrong size, a node twice, an even number of voters, or none, more
