@@ -192,7 +192,7 @@ awaitable<Result<void>> LocalClient::open_session(std::string name) {
   CO_TRY_VOID(co_await enter("open_session"));
   wire::Operation operation;
   operation.mutable_open_session()->set_name(name);
-  session_ = ring_.apply(random_arc(), operation, runtime_.wall_now()).session();
+  session_ = last_session_ = ring_.apply(random_arc(), operation, runtime_.wall_now()).session();
   seq_ = 0;
   co_return Result<void>();
 }

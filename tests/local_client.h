@@ -66,6 +66,7 @@ class LocalClient final : public Client {
   ~LocalClient() override;
 
   std::uint64_t session() const { return session_; }
+  std::uint64_t last_session() const override { return last_session_; }
 
   Runtime& runtime() override { return runtime_; }
   const ArcMap& arcs() const override { return ring_.arcs(); }
@@ -89,6 +90,7 @@ class LocalClient final : public Client {
   Runtime& runtime_;
   LocalRing& ring_;
   std::uint64_t session_ = 0;
+  std::uint64_t last_session_ = 0;
   std::uint64_t seq_ = 0;
   std::map<std::uint64_t, std::uint64_t> opens_;  ///< This client's share of the ring's.
 };

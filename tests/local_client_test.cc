@@ -134,7 +134,7 @@ TEST_F(LocalClientTest, AnUnlinkedFileStaysWhileItIsOpenAnywhere) {
 
 TEST_F(LocalClientTest, BlocksGoWhenNoMapNamesThem) {
   auto ino = make_file("a");
-  auto block = client.new_block();
+  auto block = client.new_block(ino);
   ASSERT_TRUE(world.run(client.put_block(block, Bytes::copy("hello"))));
   wire::Step written;
   auto* commit = written.mutable_commit();

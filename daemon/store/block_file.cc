@@ -9,8 +9,8 @@ namespace chordfs {
 namespace {
 
 constexpr std::uint32_t kBlockMagic = 0x4368426c;  // "ChBl"
-constexpr std::uint16_t kBlockFormatVersion = 1;
-constexpr std::size_t kFixedBytes = 40;
+constexpr std::uint16_t kBlockFormatVersion = 2;   // 1: identifiers of 16 bytes.
+constexpr std::size_t kFixedBytes = 48;
 
 int digit(char c) {
   if (c >= '0' && c <= '9') return c - '0';
@@ -64,7 +64,7 @@ Result<BlockHeader> BlockHeader::decode(const BlockName& name, std::string_view 
   if (auto version = read_u16(beginning.substr(4)); version != kBlockFormatVersion)
     return corrupt(name, fmt::format("format version {}, expected {}", version, kBlockFormatVersion));
   BlockHeader header;
-  header.length = read_u32(beginning.substr(28));
+  header.length = read_u32(beginning.substr(36));
   if (header.length > kBlockBytesMax) return corrupt(name, "header damaged");
   auto size = block_header_bytes(header.length);
   if (beginning.size() < size) return corrupt(name, "cut within its header");
@@ -73,8 +73,8 @@ Result<BlockHeader> BlockHeader::decode(const BlockName& name, std::string_view 
   if (read_u32(beginning.substr(8)) != name.arc || beginning.substr(12, kBlockIdBytes) != name.id)
     return corrupt(name, fmt::format("holds block {} of arc {}", hex(beginning.substr(12, kBlockIdBytes)),
                                      read_u32(beginning.substr(8))));
-  if (read_u32(beginning.substr(32)) != kPieceBytes) return corrupt(name, "unknown piece size");
-  header.crc = read_u32(beginning.substr(36));
+  if (read_u32(beginning.substr(40)) != kPieceBytes) return corrupt(name, "unknown piece size");
+  header.crc = read_u32(beginning.substr(44));
   for (auto at = kFixedBytes; at < size - 4; at += 4) header.piece_crcs.push_back(read_u32(beginning.substr(at)));
   return header;
 }

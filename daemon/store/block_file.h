@@ -16,7 +16,7 @@ namespace chordfs {
 
 inline constexpr std::size_t kPieceBytes = 16U << 10;  ///< What one checksum covers: a read verifies whole pieces.
 
-/// Which block: names are hexadecimal of both, 40 digits.
+/// Which block: names are hexadecimal of both, 56 digits.
 struct BlockName {
   std::uint32_t arc = 0;
   std::string id;  ///< kBlockIdBytes
@@ -39,7 +39,7 @@ struct BlockHeader {
 
 /// Of a block of this length.
 constexpr std::size_t block_header_bytes(std::size_t length) {
-  return 44 + (length + kPieceBytes - 1) / kPieceBytes * 4;
+  return 52 + (length + kPieceBytes - 1) / kPieceBytes * 4;
 }
 inline constexpr std::size_t kBlockHeaderBytesMax = block_header_bytes(kBlockBytesMax);
 /// The length of the block in a file of this size; nothing, if no block makes such a file.

@@ -20,7 +20,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int kFormat = 2;  // 1: arcs without replicas.
+constexpr int kFormat = 3;  // 1: arcs without replicas. 2: blocks named at random.
 constexpr std::string_view kMarker = "format";
 constexpr std::string_view kTemporary = "format.new";
 constexpr std::string_view kFirstWords = "ChordFS data directory, format ";

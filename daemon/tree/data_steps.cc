@@ -3,7 +3,9 @@
 #include <vector>
 
 #include "daemon/tree/extents.h"
+#include "daemon/tree/keys.h"
 #include "daemon/tree/steps.h"
+#include "proto/wire/block_id.h"
 #include "proto/wire/limits.h"
 
 namespace chordfs::tree {
@@ -98,10 +100,21 @@ void StepRunner::truncate(wire::Inode& inode, std::uint64_t size) {
 
 // ---- Contents ----
 
-Outcome StepRunner::check_data(const wire::Inode& inode, const wire::Commit& step) const {
+/// Who asks whether a block is garbage relies on this: once its session is closed nobody names it any more.
+Outcome StepRunner::check_block(std::uint64_t ino, const std::string& block) {
+  if (!writer_) return refusal(Errc::invalid, "a block in a transaction of several parts");
+  if (ino_of_block(block) != ino) return refusal(Errc::invalid, "a block of another inode");
+  if (session_of_block(block) == *writer_ || state_.records().get(block_key(block))) return {};
+  return refusal(Errc::stale, "a block of another session");
+}
+
+Outcome StepRunner::check_data(const wire::Inode& inode, const wire::Commit& step) {
   if (step.size_at_least() > kFileBytesMax) return refusal(Errc::file_too_large, "a size over 2^63 bytes");
   if (step.pieces_size() > 0 && step.extents_size() > 0) return refusal(Errc::invalid, "pieces and extents at once");
-  for (const auto& extent : step.extents()) TRY_VOID(check_extent(extent));
+  for (const auto& extent : step.extents()) {
+    TRY_VOID(check_extent(extent));
+    TRY_VOID(check_block(step.ino(), extent.block()));
+  }
   for (const auto& piece : step.pieces())
     if (has_extents(inode) || piece.offset() > kInlineBytesMax ||
         piece.data().size() > kInlineBytesMax - piece.offset())

@@ -13,7 +13,7 @@ namespace chordfs::tree {
 
 namespace {
 constexpr std::uint64_t kForEver = std::numeric_limits<std::uint64_t>::max();
-// Value of an extent: length (8), block (16), block offset (4), block length (4), checksum (4).
+// Value of an extent: length (8), block (24), block offset (4), block length (4), checksum (4).
 constexpr std::size_t kExtentBytes = 8 + kBlockIdBytes + 12;
 
 std::uint64_t end_of(const wire::Extent& extent) {
@@ -86,7 +86,7 @@ bool ExtentMap::remove_some(std::size_t extents_max) {
 
 void ExtentMap::settle() {
   for (const auto& [block, change] : counts_) {
-    auto key = block_key(inode_.attr().ino(), block);
+    auto key = block_key(block);
     auto value = state_.records().get(key);
     auto before = value ? static_cast<std::int64_t>(read_u32(*value)) : 0;
     auto after = before + change;

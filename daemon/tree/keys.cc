@@ -53,8 +53,8 @@ KeyRange entry_keys(std::uint64_t dir) {
 std::string extent_key(std::uint64_t ino, std::uint64_t end) {
   return key_of("M", ino, end);
 }
-std::string block_key(std::uint64_t ino, std::string_view block) {
-  return key_of("B", ino).append(block);
+std::string block_key(std::string_view block) {
+  return std::string("B").append(block);
 }
 std::string outbox_key(std::uint64_t seq) {
   return key_of("X", seq);

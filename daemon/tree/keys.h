@@ -44,7 +44,8 @@ std::string entry_key_from(std::uint64_t dir, std::uint64_t hash);
 KeyRange entry_keys(std::uint64_t dir);
 /// An extent's key is where it ends, so that the first key above x is the first extent that reaches beyond x.
 std::string extent_key(std::uint64_t ino, std::uint64_t end);
-std::string block_key(std::uint64_t ino, std::string_view block);
+/// A block's identifier begins with its inode.
+std::string block_key(std::string_view block);
 std::string outbox_key(std::uint64_t seq);
 std::string orphan_key(std::uint64_t ino);
 /// What a session did here: the header, and below it one record per remembered answer.

@@ -2,6 +2,7 @@
 
 #include "daemon/tree/keys.h"
 #include "proto/base/bytes.h"
+#include "proto/wire/block_id.h"
 #include "proto/wire/limits.h"
 #include "proto/wire/tree.pb.h"
 
@@ -27,8 +28,8 @@ bool is_inode(std::uint64_t ino, std::string_view value) {
   return inode.ParseFromArray(value.data(), static_cast<int>(value.size())) && inode.attr().ino() == ino;
 }
 
-bool is_extent(std::uint64_t end, std::string_view value) {
-  if (value.size() != kNumber + kBlockIdBytes + 12) return false;
+bool is_extent(std::uint64_t ino, std::uint64_t end, std::string_view value) {
+  if (value.size() != kNumber + kBlockIdBytes + 12 || ino_of_block(value.substr(kNumber)) != ino) return false;
   const auto length = read_u64(value);
   return length > 0 && length <= end && end <= kFileBytesMax;
 }
@@ -67,9 +68,9 @@ bool is_record(std::string_view key, std::string_view value) {
     case 'D':
       return rest > kNumber && is_name(key.substr(kLetter + kNumber)) && value.size() == kNumber + 1;
     case 'M':
-      return rest == 2 * kNumber && is_extent(extent_end_in(key), value);
+      return rest == 2 * kNumber && is_extent(number_in(key), extent_end_in(key), value);
     case 'B':
-      return rest == kNumber + kBlockIdBytes && value.size() == 4;
+      return rest == kBlockIdBytes && value.size() == 4;
     case 'X':
       return rest == kNumber && value.size() == kBlockIdBytes;
     case 'O':

@@ -8,6 +8,8 @@
 // gone, `not_found` when the inode that is named, unnamed or moved is gone or has no name left, `stale`, `locked`.
 // Limits: kStepsPerPartMax steps in one part, and those of proto/wire/limits.h.
 
+#include <optional>
+
 #include "daemon/tree/locks.h"
 #include "daemon/tree/outcome.h"
 #include "daemon/tree/state.h"
@@ -19,9 +21,13 @@ inline constexpr int kStepsPerPartMax = 128;
 /// `foreign`: any lock that is met is another's, and refuses the step. `own`: the steps hold their own locks already.
 enum class Locks { foreign, own };
 
+/// The session that asks; 0: nobody. Nothing: a transaction of several parts does, and no block may be named: whether
+/// it is would be undecided for a while, during which the session may be closed and the block deleted.
+using Writer = std::optional<std::uint64_t>;
+
 class StepRunner {
  public:
-  StepRunner(State& state, Locks locks) : state_(state), locks_(locks) {}
+  StepRunner(State& state, Locks locks, Writer writer = {}) : state_(state), locks_(locks), writer_(writer) {}
 
   Outcome run(const Steps& steps);
   Outcome run(const wire::Step& step);
@@ -51,13 +57,15 @@ class StepRunner {
   Outcome remove_xattr(const wire::RemoveXattr& step);
   Outcome check_present(std::uint64_t ino);
   Outcome check_file(std::uint64_t ino);
-  Outcome check_data(const wire::Inode& inode, const wire::Commit& step) const;
+  Outcome check_block(std::uint64_t ino, const std::string& block);
+  Outcome check_data(const wire::Inode& inode, const wire::Commit& step);
   void truncate(wire::Inode& inode, std::uint64_t size);
   void write_inline(wire::Inode& inode, const wire::Commit& step);
   void write_extents(wire::Inode& inode, const wire::Commit& step);
 
   State& state_;
   Locks locks_;
+  Writer writer_;
 };
 
 /// Attributes of one inode all together are capped, and each alone: as for CreateInode and SetXattr.

@@ -17,10 +17,10 @@ namespace {
 using namespace tree;
 
 /// All steps or none.
-wire::Answer execute(const Moment& moment, MutableRecords& records, const wire::Part& part) {
+wire::Answer execute(const Moment& moment, MutableRecords& records, const wire::Part& part, std::uint64_t session) {
   if (part.arc() != moment.place.arc) return refusal(Errc::invalid, "a part for another arc");
   State state(moment.place, records, moment.now);
-  StepRunner runner(state, Locks::foreign);
+  StepRunner runner(state, Locks::foreign, session);
   if (auto outcome = runner.run(part.steps()); !outcome) return outcome.error();
   wire::Answer answer;
   runner.describe(part.steps(), answer);
@@ -34,7 +34,7 @@ wire::Answer apply_once(const Moment& moment, MutableRecords& records, const wir
   if (identity)
     if (auto answer = recall(moment.place, records, *identity)) return *std::move(answer);
   auto answer = operation.has_begin() ? begin(moment, records, operation.begin(), identity)
-                                      : execute(moment, records, operation.execute());
+                                      : execute(moment, records, operation.execute(), operation.identity().session());
   bool is_final = !answer.has_tx() && error_of(answer) != Errc::busy;
   if (identity && is_final) remember(records, *identity, answer);
   return answer;

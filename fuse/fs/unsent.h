@@ -30,7 +30,7 @@ struct Upload {
   enum class State { kept, storing, stored };
 
   std::uint64_t number = 0;  ///< In the order of sealing.
-  std::string block;         ///< Empty until it is known that a block is needed.
+  std::string block;         ///< Empty until it is known that a block is needed, and which one.
   Bytes contents;
   std::uint32_t crc = 0;  ///< CRC-32C of the contents; set together with `block`.
   State state = State::kept;

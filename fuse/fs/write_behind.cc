@@ -51,9 +51,14 @@ void WriteBehind::take(const std::shared_ptr<InodeState>& inode, std::uint64_t o
 // ---- Blocks ----
 
 void WriteBehind::store(const std::shared_ptr<InodeState>& inode, const std::shared_ptr<Upload>& upload) {
-  if (upload->state != Upload::State::kept) return;
+  if (upload->state == Upload::State::storing) return;
+  if (!upload->block.empty() && !core_.client.may_name(upload->block)) {
+    upload->state = Upload::State::kept;
+    upload->block.clear();
+  }
+  if (upload->state == Upload::State::stored) return;
   if (upload->block.empty()) {
-    upload->block = core_.client.new_block();
+    upload->block = core_.client.new_block(inode->ino);
     upload->crc = crc32c(upload->contents.view());
   }
   if (core_.tasks.stopping()) return;

@@ -1,5 +1,6 @@
 #include "proto/client/client.h"
 
+#include "proto/wire/block_id.h"
 #include "proto/wire/limits.h"
 
 namespace chordfs {
@@ -13,11 +14,12 @@ std::uint64_t Client::new_ino(ArcNumber arc) {
   }
 }
 
-std::string Client::new_block() {
-  std::string block;
-  append_u64(block, runtime().random());
-  append_u64(block, runtime().random());
-  return block;
+std::string Client::new_block(std::uint64_t ino) {
+  return block_id(ino, last_session(), ++blocks_made_);
+}
+
+bool Client::may_name(std::string_view block) const {
+  return session_of_block(block) == last_session();
 }
 
 }  // namespace chordfs

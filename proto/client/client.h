@@ -58,8 +58,13 @@ class Client {
   ArcNumber random_arc() { return static_cast<ArcNumber>(runtime().below(arcs().count())); }
   /// A new inode number of this arc: its top bits are the arc, the rest is random, never 0 or the root's.
   std::uint64_t new_ino(ArcNumber arc);
-  /// 16 random bytes: a block's identifier.
-  std::string new_block();
+  /// The identifier of a new block of this inode, which this session alone may name. Needs a session.
+  std::string new_block(std::uint64_t ino);
+  /// False: the block was made for a session that is over, and has to be stored anew under another identifier.
+  bool may_name(std::string_view block) const;
+
+  /// The session that was opened last, closed or not; 0: none was.
+  virtual std::uint64_t last_session() const = 0;
 
   /// Opens a session and renews it until close_session(). Transactions need one. `name` is for people.
   virtual awaitable<Result<void>> open_session(std::string name) = 0;
@@ -87,6 +92,9 @@ class Client {
   virtual awaitable<Result<Location>> locate(Id id) = 0;
   /// Every node of the ring, found by walking the successors all the way round, with what each says of itself.
   virtual awaitable<Result<std::vector<wire::Status>>> walk(bool with_blocks = false) = 0;
+
+ private:
+  std::uint64_t blocks_made_ = 0;
 };
 
 }  // namespace chordfs

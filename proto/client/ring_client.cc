@@ -306,7 +306,7 @@ awaitable<Result<void>> RingClient::open_session(std::string name) {
   // A retry that opens two leaves one that nobody renews: it expires.
   CO_TRY(auto answer, co_await operate(random_arc(), std::move(operation)));
   if (answer.error() != 0) co_return Error{static_cast<Errc>(answer.error()), answer.context()};
-  session_ = answer.session();
+  session_ = last_session_ = answer.session();
   if (tasks_.size() == 0) tasks_.spawn("renew the session", renew());
   co_return Result<void>();
 }

@@ -41,6 +41,7 @@ class RingClient : public Client {
   const Counters& counters() const { return counters_; }
   /// 0 while there is none.
   std::uint64_t session() const { return session_; }
+  std::uint64_t last_session() const override { return last_session_; }
 
   awaitable<Result<void>> open_session(std::string name) override;
   awaitable<void> close_session() override;
@@ -81,6 +82,7 @@ class RingClient : public Client {
   std::map<Endpoint, Time> silent_until_;  ///< Nodes that did not answer a moment ago.
   Locations locations_;
   std::uint64_t session_ = 0;
+  std::uint64_t last_session_ = 0;
   std::uint64_t next_seq_ = 1;
   std::set<std::uint64_t> outstanding_;
   Semaphore places_{kSessionCallsMax};

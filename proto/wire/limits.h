@@ -6,14 +6,14 @@
 
 namespace chordfs {
 
-inline constexpr std::uint32_t kMagic = 0x43685246;  // "ChRF"
-inline constexpr std::uint32_t kProtocolVersion = 1;
+inline constexpr std::uint32_t kMagic = 0x43685246;   // "ChRF"
+inline constexpr std::uint32_t kProtocolVersion = 2;  // 1: blocks named at random.
 
 inline constexpr std::size_t kFrameHeaderBytesMax = 4U << 20;
 inline constexpr std::size_t kFramePayloadBytesMax = 5U << 20;
 
 inline constexpr std::size_t kBlockBytesMax = 4U << 20;
-inline constexpr std::size_t kBlockIdBytes = 16;
+inline constexpr std::size_t kBlockIdBytes = 24;  ///< proto/wire/block_id.h
 /// Contents up to here live in the inode's record.
 inline constexpr std::size_t kInlineBytesMax = 4096;
 

@@ -4,6 +4,7 @@
 #include "daemon/tree/keys.h"
 #include "daemon/tree/tree.h"
 #include "proto/base/check.h"
+#include "proto/wire/block_id.h"
 #include "proto/wire/tree.pb.h"
 #include "tests/daemon/tree/memory_records.h"
 #include "tests/fuzz/cuts.h"
@@ -45,6 +46,8 @@ void ask_about_ino(const MemoryRecords& records, std::uint64_t ino, std::string_
   query.mutable_session_state()->set_session(ino);
   ask(records, query);
   query.mutable_transaction_state()->mutable_tx()->set_index(ino);
+  ask(records, query);
+  query.mutable_find_garbage()->add_blocks(block_id(ino, ino, 1));
   ask(records, query);
 }
 

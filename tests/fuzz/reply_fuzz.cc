@@ -52,7 +52,7 @@ awaitable<void> ask(RingClient& client, std::uint8_t what) {
   transaction.add_parts()->add_steps()->mutable_link()->set_ino(1);
   wire::Query query;
   query.mutable_get_inode()->set_ino(1);
-  const std::string block(16, 'b');
+  const std::string block(kBlockIdBytes, 'b');
   switch (what % 6) {
     case 0:
       std::ignore = co_await client.query(0, std::move(query));

@@ -9,6 +9,7 @@
 #include "daemon/store/block_file.h"
 #include "daemon/tree/keys.h"
 #include "daemon/tree/tree.h"
+#include "proto/wire/block_id.h"
 #include "proto/wire/frame.h"
 #include "tests/daemon/tree/memory_records.h"
 #include "tests/fuzz/cuts.h"
@@ -177,7 +178,7 @@ std::vector<wire::Operation> some_operations() {
     auto& extent = *data.add_extents();
     extent.set_offset(number == 'x' ? 0 : 4096);
     extent.set_length(4096);
-    extent.set_block(std::string(kBlockIdBytes, number));
+    extent.set_block(block_id(5, 0, static_cast<std::uint64_t>(number)));
     extent.set_block_length(4096);
   }
   auto& attribute = *operations[3].mutable_execute()->add_steps()->mutable_set_xattr();

@@ -13,7 +13,8 @@ std::uint64_t mix(std::uint64_t z) {
 }
 
 std::uint64_t hash_of(std::string_view id) {
-  return mix(read_u64(id) + mix(read_u64(id.substr(8)) + 0x9e3779b97f4a7c15));
+  constexpr std::uint64_t kGolden = 0x9e3779b97f4a7c15;
+  return mix(read_u64(id) + mix(read_u64(id.substr(8)) + mix(read_u64(id.substr(16)) + kGolden)));
 }
 }  // namespace
 

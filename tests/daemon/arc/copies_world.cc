@@ -98,14 +98,14 @@ CopiesWorld::CopiesWorld(int nodes, std::uint64_t seed) : world_(std::make_uniqu
 }
 
 std::string CopiesWorld::id(int block) {
-  std::string bytes(12, 'i');
+  std::string bytes(20, 'i');
   append_u32(bytes, static_cast<std::uint32_t>(block));
   return bytes;
 }
 
 std::string CopiesWorld::contents(int block, std::size_t size) {
   std::string text(size, static_cast<char>('a' + block % 26));
-  if (size >= 4) text.replace(0, 4, id(block).substr(12));
+  if (size >= 4) text.replace(0, 4, id(block).substr(20));
   return text;
 }
 

@@ -5,11 +5,11 @@
 namespace chordfs {
 
 namespace {
-const BlockName kName{5, "0123456789abcdef"};
+const BlockName kName{5, "0123456789abcdefghijklmn"};
 }
 
 TEST(BlockName, ParsesItsOwnFileName) {
-  EXPECT_EQ(kName.file(), "0000000530313233343536373839616263646566");
+  EXPECT_EQ(kName.file(), "00000005303132333435363738396162636465666768696a6b6c6d6e");
   auto parsed = BlockName::parse(kName.file());
   ASSERT_TRUE(parsed);
   EXPECT_EQ(parsed->arc, 5U);
@@ -33,10 +33,10 @@ TEST(BlockFile, SizeTellsLength) {
 
 TEST(BlockFile, SizeThatNoBlockHasTellsNothing) {
   EXPECT_FALSE(block_length_of_file(0));
-  EXPECT_FALSE(block_length_of_file(43));
-  EXPECT_FALSE(block_length_of_file(45));  // One byte of data needs a checksum of four.
-  EXPECT_FALSE(block_length_of_file(48));
-  EXPECT_FALSE(block_length_of_file(48 + 16384 + 1));
+  EXPECT_FALSE(block_length_of_file(51));
+  EXPECT_FALSE(block_length_of_file(53));  // One byte of data needs a checksum of four.
+  EXPECT_FALSE(block_length_of_file(56));
+  EXPECT_FALSE(block_length_of_file(56 + 16384 + 1));
   EXPECT_FALSE(block_length_of_file(kBlockHeaderBytesMax + kBlockBytesMax + 1));
 }
 
@@ -63,7 +63,7 @@ TEST(BlockFile, AnyFlippedBitOfTheHeaderIsCorrupt) {
 TEST(BlockFile, HeaderOfAnotherBlockIsCorrupt) {
   auto bytes = BlockHeader::encode(kName, "x", 77);
   EXPECT_EQ(BlockHeader::decode({6, kName.id}, bytes).code(), Errc::corrupt);
-  EXPECT_EQ(BlockHeader::decode({5, "0123456789abcdeX"}, bytes).code(), Errc::corrupt);
+  EXPECT_EQ(BlockHeader::decode({5, "0123456789abcdefghijklmX"}, bytes).code(), Errc::corrupt);
 }
 
 TEST(BlockFile, RangeGrowsToWholePieces) {

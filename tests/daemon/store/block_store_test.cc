@@ -22,7 +22,7 @@ class BlockStoreTest : public testing::Test {
     blocks = *runtime.run(BlockStore::open(*disk));
   }
   static std::string id(int number) {
-    std::string bytes(12, 'i');
+    std::string bytes(20, 'i');
     append_u32(bytes, static_cast<std::uint32_t>(number));
     return bytes;
   }

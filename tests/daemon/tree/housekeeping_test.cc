@@ -38,7 +38,7 @@ TEST_F(Housekeeping, PurgeHandsOverTheBlocks) {
   remove_file();
   EXPECT_TRUE(world.purge(10).pending_outbox());
   ASSERT_EQ(world.outbox().outbox_size(), 2);
-  EXPECT_EQ(world.outbox().outbox(0).block(), block(1));
+  EXPECT_EQ(world.outbox().outbox(0).block(), block(1, 10));
   EXPECT_FALSE(clear_outbox().pending_outbox());
   EXPECT_EQ(world.outbox().outbox_size(), 0);
 }

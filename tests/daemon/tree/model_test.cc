@@ -303,7 +303,7 @@ class Model {
     for (const auto& one : extents) {
       auto end = one.offset() + one.length();
       if (after.bytes.size() < end) after.resize(end);
-      auto number = static_cast<std::uint64_t>(read_u64(one.block().substr(8)));
+      auto number = number_of_block(one.block());
       for (std::uint64_t i = 0; i < one.length(); ++i) {
         after.bytes[one.offset() + i] = byte_of_block(number, one.block_offset() + i);
         after.kinds[one.offset() + i] = 'e';
@@ -372,7 +372,7 @@ class Model {
     std::string bytes = answer.inode().inline_data();
     bytes.resize(node.bytes.size(), '\0');
     for (const auto& one : answer.extents()) {
-      auto number = read_u64(std::string_view(one.block()).substr(8));
+      auto number = number_of_block(one.block());
       for (std::uint64_t i = 0; i < one.length(); ++i)
         bytes.at(one.offset() + i) = byte_of_block(number, one.block_offset() + i);
     }

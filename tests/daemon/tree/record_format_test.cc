@@ -66,11 +66,18 @@ TEST(RecordFormat, NameUnderAnotherHashIsNone) {
 TEST(RecordFormat, ExtentThatBeginsBelowZeroIsNone) {
   std::string value;
   append_u64(value, 100);
-  value += std::string(28, 'b');
+  value += block(1, 1) + std::string(12, 'b');
   EXPECT_TRUE(is_record(tree::extent_key(1, 100), value));
   EXPECT_FALSE(is_record(tree::extent_key(1, 99), value));
   value.replace(0, 8, std::string(8, '\0'));
   EXPECT_FALSE(is_record(tree::extent_key(1, 100), value)) << "an empty one";
+}
+
+TEST(RecordFormat, ExtentOfAnotherInodesBlockIsNone) {
+  std::string value;
+  append_u64(value, 100);
+  value += block(1, 2) + std::string(12, 'b');
+  EXPECT_FALSE(is_record(tree::extent_key(1, 100), value));
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include "daemon/tree/state.h"
 #include "proto/base/bytes.h"
 #include "proto/base/check.h"
+#include "proto/wire/block_id.h"
 
 namespace chordfs::tree_test {
 
@@ -95,11 +96,12 @@ wire::Step write_piece(std::uint64_t ino, std::uint64_t offset, std::string data
   return step;
 }
 
-std::string block(std::uint64_t number) {
-  std::string id;
-  append_u64(id, 0);
-  append_u64(id, number);
-  return id;
+std::string block(std::uint64_t number, std::uint64_t ino, std::uint64_t session) {
+  return block_id(ino, session, number);
+}
+
+std::uint64_t number_of_block(std::string_view block) {
+  return read_u64(block.substr(16));
 }
 
 wire::Extent extent(std::uint64_t offset, std::uint64_t length, std::uint64_t block_number,
@@ -107,7 +109,7 @@ wire::Extent extent(std::uint64_t offset, std::uint64_t length, std::uint64_t bl
   wire::Extent extent;
   extent.set_offset(offset);
   extent.set_length(length);
-  extent.set_block(block(block_number));
+  extent.set_block(block(block_number, 0));
   extent.set_block_offset(block_offset);
   extent.set_block_length(static_cast<std::uint32_t>(block_offset + length));
   return extent;
@@ -120,6 +122,8 @@ wire::Step write_extents(std::uint64_t ino, std::vector<wire::Extent> extents) {
   std::uint64_t end = 0;
   for (auto& one : extents) {
     end = std::max(end, one.offset() + one.length());
+    if (one.block().size() == kBlockIdBytes)
+      one.set_block(block(number_of_block(one.block()), ino, session_of_block(one.block())));
     *commit->add_extents() = std::move(one);
   }
   commit->set_size_at_least(end);
@@ -179,9 +183,22 @@ wire::Answer World::apply(std::uint32_t arc, const wire::Operation& operation) {
   return answer;
 }
 
+namespace {
+/// Blocks that nobody wrote yet are the session's.
+void written_by(std::uint64_t session, wire::Step& step) {
+  if (!step.has_commit()) return;
+  for (auto& extent : *step.mutable_commit()->mutable_extents())
+    if (extent.block().size() == kBlockIdBytes && session_of_block(extent.block()) == 0)
+      extent.set_block(block(number_of_block(extent.block()), step.commit().ino(), session));
+}
+}  // namespace
+
 wire::Answer World::execute(std::uint32_t arc, StepList steps, std::optional<wire::Identity> who) {
   wire::Operation operation;
-  if (who) *operation.mutable_identity() = *who;
+  if (who) {
+    *operation.mutable_identity() = *who;
+    for (auto& step : steps) written_by(who->session(), step);
+  }
   *operation.mutable_execute() = part(arc, std::move(steps));
   return apply(arc, operation);
 }
@@ -388,7 +405,7 @@ class Check {
     expect(bytes == inode.attr().allocated(), "allocated is the sum");
     expect(count_of("B") == named.size(), "a count for each block, and no more");
     for (const auto& [id, number] : named) {
-      auto value = records_.get(tree::block_key(ino_, id));
+      auto value = records_.get(tree::block_key(id));
       expect(value && read_u32(*value) == number, "the count of a block is right");
       expect(!in_outbox(id), "no block is named and to be deleted");
     }

@@ -30,8 +30,10 @@ wire::Step dirmove();
 wire::Step resize(std::uint64_t ino, std::uint64_t size);
 wire::Step chmod(std::uint64_t ino, std::uint32_t mode);
 wire::Step write_piece(std::uint64_t ino, std::uint64_t offset, std::string data);
-/// Also a block: 16 bytes made from a number.
-std::string block(std::uint64_t number);
+/// A block of an inode, written by a session, or by nobody.
+std::string block(std::uint64_t number, std::uint64_t ino, std::uint64_t session = 0);
+std::uint64_t number_of_block(std::string_view block);
+/// Of a block of whichever inode write_extents() names it for.
 wire::Extent extent(std::uint64_t offset, std::uint64_t length, std::uint64_t block_number,
                     std::uint32_t block_offset = 0);
 wire::Step write_extents(std::uint64_t ino, std::vector<wire::Extent> extents);

@@ -12,6 +12,7 @@ class DelayedClient final : public Client {
 
   Runtime& runtime() override { return client_.runtime(); }
   const ArcMap& arcs() const override { return client_.arcs(); }
+  std::uint64_t last_session() const override { return client_.last_session(); }
   awaitable<Result<void>> open_session(std::string name) override { return client_.open_session(std::move(name)); }
   awaitable<void> close_session() override { return client_.close_session(); }
   awaitable<Result<wire::Answer>> transact(wire::Transaction transaction, std::uint64_t opened) override {
