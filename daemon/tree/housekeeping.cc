@@ -1,11 +1,15 @@
 #include "daemon/tree/housekeeping.h"
 
 #include <algorithm>
+#include <set>
 
+#include "daemon/arc/raft/defects.h"
 #include "daemon/tree/extents.h"
 #include "daemon/tree/keys.h"
 #include "daemon/tree/outcome.h"
+#include "daemon/tree/sessions.h"
 #include "proto/base/check.h"
+#include "proto/wire/block_id.h"
 
 namespace chordfs::tree {
 
@@ -46,6 +50,27 @@ void list_outbox(const Records& records, std::uint32_t entries_max, wire::QueryA
     answer.add_outbox()->set_orphan(number_in(key));
     return answer.outbox_size() < with_orphans;
   });
+}
+
+wire::QueryAnswer find_garbage(const Place& place, const Records& records, const wire::FindGarbage& query) {
+  wire::QueryAnswer answer;
+  std::set<std::uint64_t> alive;
+  for (const auto& block : query.blocks()) {
+    if (block.size() != kBlockIdBytes || !place.is_home_of(ino_of_block(block))) {
+      answer.Clear();
+      answer.set_error(static_cast<std::uint32_t>(Errc::invalid));
+      answer.set_context("not a block of an inode of this arc");
+      return answer;
+    }
+    if (records.get(block_key(block))) continue;
+    auto session = session_of_block(block);
+    if (is_closed(place, records, session) || planted(Defect::sweep_ignores_open_session))
+      answer.add_garbage(block);
+    else
+      alive.insert(session);
+  }
+  answer.mutable_sessions()->Add(alive.begin(), alive.end());
+  return answer;
 }
 
 }  // namespace chordfs::tree

@@ -226,6 +226,8 @@ wire::QueryAnswer answer_query(const Place& place, const Records& records, const
       return answer;
     case wire::Query::kArcUsage:
       return arc_usage(records);
+    case wire::Query::kFindGarbage:
+      return find_garbage(place, records, query.find_garbage());
     case wire::Query::KIND_NOT_SET:
       break;
   }

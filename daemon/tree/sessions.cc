@@ -133,6 +133,12 @@ bool is_open(const Records& records, std::uint64_t session) {
   return records.get(open_session_key(session)).has_value();
 }
 
+bool is_closed(const Place& place, const Records& records, std::uint64_t session) {
+  if (place.is_home_of(session)) return !is_open(records, session);
+  auto header = records.get(session_key(session));
+  return header && read_u64(*header) == kFenced;
+}
+
 std::vector<std::uint64_t> list_sessions(const Records& records) {
   std::set<std::uint64_t> sessions;
   auto open = keys_with_prefix("N");

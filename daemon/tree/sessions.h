@@ -36,6 +36,9 @@ wire::Answer close_session(const Place& place, MutableRecords& records, const wi
 wire::Answer fence_session(const Place& place, MutableRecords& records, const wire::FenceSession& operation);
 
 bool is_open(const Records& records, std::uint64_t session);
+/// Nothing of the session can ever commit here again. Once true it stays so. False also of a session that has ended
+/// but was not fenced here yet.
+bool is_closed(const Place& place, const Records& records, std::uint64_t session);
 /// In order: sessions of this arc that are open, and those of any arc that did something here and are not fenced.
 std::vector<std::uint64_t> list_sessions(const Records& records);
 

@@ -20,6 +20,7 @@ constexpr DefectName kDefects[] = {
     {Defect::quorum_shrunk_on_suspicion, "quorum_shrunk_on_suspicion"},
     {Defect::block_acknowledged_early, "block_acknowledged_early"},
     {Defect::block_deleted_while_named, "block_deleted_while_named"},
+    {Defect::sweep_ignores_open_session, "sweep_ignores_open_session"},
     {Defect::fsync_matched_by_index, "fsync_matched_by_index"},
     {Defect::late_prepare_accepted, "late_prepare_accepted"},
     {Defect::early_contact, "early_contact"},

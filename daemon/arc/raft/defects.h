@@ -25,6 +25,7 @@ enum class Defect : std::uint8_t {
   quorum_shrunk_on_suspicion,
   block_acknowledged_early,
   block_deleted_while_named,
+  sweep_ignores_open_session,
   fsync_matched_by_index,
   late_prepare_accepted,
   early_contact,
