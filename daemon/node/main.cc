@@ -94,7 +94,8 @@ int serve(NodeOptions options) {
                     .positions = options.positions,
                     .replicas = options.replicas,
                     .zone = options.zone,
-                    .evict_after = options.evict_after};
+                    .evict_after = options.evict_after,
+                    .sweep_every = options.sweep_every};
   if (options.peer) config.join.push_back(*options.peer);
   Node node(runtime, transport, **disk, std::move(config));
   int code = kFailed;

@@ -92,6 +92,7 @@ awaitable<Result<void>> Node::start() {
   transport_.serve([this](Request request) { return handle(std::move(request)); });
   CO_TRY_VOID(co_await enter_ring(identity));
   trees_->start();
+  garbage_->start();
   tasks_.spawn("save peers", save_peers());
   serving_ = true;
   co_return Result<void>();
@@ -181,6 +182,7 @@ void Node::make_layers() {
                   .led = [this](ArcNumber arc) { trees_->led(arc); },
                   .fatal = [this](Error error) { fail(std::move(error)); }});
   trees_ = std::make_unique<TreeService>(runtime_, *arcs_, *client_);
+  garbage_ = std::make_unique<Garbage>(runtime_, *arcs_, *blocks_, *client_, config_.sweep_every);
 }
 
 bool Node::is_alone() const {
@@ -195,6 +197,7 @@ awaitable<void> Node::stop() {
   tasks_.stop();
   co_await tasks_.join();
   if (ring_) co_await ring_->stop();
+  if (garbage_) co_await garbage_->stop();
   if (trees_) co_await trees_->stop();
   if (client_) co_await client_->stop();
   if (arcs_) co_await arcs_->stop();

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "daemon/arc/arcs.h"
+#include "daemon/node/garbage.h"
 #include "daemon/node/order.h"
 #include "daemon/node/tree_service.h"
 #include "daemon/ring/ring.h"
@@ -26,9 +27,10 @@ struct NodeConfig {
   std::vector<Endpoint> join;  ///< Empty, and an empty data directory: a new ring.
   int arc_bits = ArcMap::kBitsDefault;
   int positions = 8;
-  int replicas = 3;            ///< Of every arc; odd. A ring that is joined decides this, arc_bits and positions.
-  std::string zone;            ///< Copies go to different zones where there are enough.
-  Duration evict_after = 60s;  ///< How long a node may be silent before its copies are made elsewhere.
+  int replicas = 3;             ///< Of every arc; odd. A ring that is joined decides this, arc_bits and positions.
+  std::string zone;             ///< Copies go to different zones where there are enough.
+  Duration evict_after = 60s;   ///< How long a node may be silent before its copies are made elsewhere.
+  Duration sweep_every = 600s;  ///< Pause between two searches for blocks that no file names.
   std::string version = CHORDFS_VERSION;
   RingConfig ring;  ///< Periods, timeouts, on_change; identity and addresses are filled in.
 };
@@ -94,6 +96,7 @@ class Node {
   std::unique_ptr<Arcs> arcs_;
   std::unique_ptr<Order> order_;
   std::unique_ptr<TreeService> trees_;
+  std::unique_ptr<Garbage> garbage_;
   bool serving_ = false;
   bool leaving_ = false;
   bool left_ = false;

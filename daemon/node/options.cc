@@ -36,7 +36,7 @@ bool is_power_of_two(int number) {
   return number > 0 && (number & (number - 1)) == 0;
 }
 
-constexpr std::int64_t kEvictSecondsMax = 366 * std::int64_t{86400};
+constexpr std::int64_t kSecondsMax = 366 * std::int64_t{86400};
 
 bool is_label(const std::string& zone) {
   return zone.size() <= kZoneBytesMax && std::ranges::all_of(zone, [](char c) { return c >= ' ' && c <= '~'; });
@@ -48,6 +48,7 @@ std::expected<NodeOptions, int> parse_options(int argc, char** argv) {
   std::string port, peer, data, listen = "127.0.0.1";
   int arcs = 1 << ArcMap::kBitsDefault;
   auto evict_after = std::chrono::duration_cast<std::chrono::seconds>(options.evict_after).count();
+  auto sweep_every = std::chrono::duration_cast<std::chrono::seconds>(options.sweep_every).count();
   CLI::App app{
       "One node of a ChordFS ring.\n"
       "  chordfs-node 6000                starts a ring (or comes back to it, if its directory is in one)\n"
@@ -73,6 +74,9 @@ std::expected<NodeOptions, int> parse_options(int argc, char** argv) {
       ->type_name("LABEL");
   app.add_option("--evict-after", evict_after,
                  "Seconds that a node may be silent before its copies are made elsewhere (default: 60)")
+      ->type_name("SECONDS");
+  app.add_option("--sweep-every", sweep_every,
+                 "Seconds between two searches for blocks that no file names (default: 600)")
       ->type_name("SECONDS");
   app.add_flag("--verbose", options.verbose, "Log more");
   app.set_version_flag("--version", "chordfs-node " CHORDFS_VERSION);
@@ -111,9 +115,12 @@ std::expected<NodeOptions, int> parse_options(int argc, char** argv) {
                            options.replicas, options.replicas, options.replicas - 1)));
   if (!is_label(options.zone))
     return std::unexpected(refuse(fmt::format("--zone: up to {} printable ASCII characters", kZoneBytesMax)));
-  if (evict_after < 1 || evict_after > kEvictSecondsMax)
-    return std::unexpected(refuse(fmt::format("--evict-after: seconds, from 1 to {}", kEvictSecondsMax)));
+  if (evict_after < 1 || evict_after > kSecondsMax)
+    return std::unexpected(refuse(fmt::format("--evict-after: seconds, from 1 to {}", kSecondsMax)));
   options.evict_after = std::chrono::seconds(evict_after);
+  if (sweep_every < 1 || sweep_every > kSecondsMax)
+    return std::unexpected(refuse(fmt::format("--sweep-every: seconds, from 1 to {}", kSecondsMax)));
+  options.sweep_every = std::chrono::seconds(sweep_every);
   options.data = data.empty() ? data_directory(options.self.port) : std::filesystem::path(data);
   return options;
 }

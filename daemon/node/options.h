@@ -21,6 +21,7 @@ struct NodeOptions {
   int replicas = 3;
   std::string zone;
   Duration evict_after = 60s;
+  Duration sweep_every = 600s;
   bool verbose = false;
 };
 

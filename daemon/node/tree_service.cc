@@ -13,6 +13,7 @@ constexpr Duration kLockPause = 50ms;
 constexpr Duration kChoresEvery = 500ms;
 constexpr Duration kSessionsEvery = 5s;
 constexpr std::uint32_t kOutboxPageMax = 500;
+constexpr int kSessionsAsked = 16;
 
 Reply reply_with(wire::Answer answer) {
   Reply reply;
@@ -152,6 +153,7 @@ awaitable<Result<Reply>> TreeService::operation(wire::ArcOperation request) {
 awaitable<Result<Reply>> TreeService::query(wire::ArcQuery request) {
   auto arc = request.arc();
   if (!arcs_.leads(arc)) co_return Error{Errc::not_owner, fmt::format("this node does not hold arc {}", arc)};
+  if (request.query().has_find_garbage()) co_return co_await find_garbage(arc, std::move(*request.mutable_query()));
   // Registered before it is read: a purge that comes between sees that the inode is open.
   if (request.query().get_inode().open() && request.session() != 0)
     open_files_.opened(arc, request.query().get_inode().ino(), request.session(), runtime_.now());
@@ -166,6 +168,19 @@ awaitable<Result<Reply>> TreeService::query(wire::ArcQuery request) {
     if (runtime_.now() >= until) co_return Error{Errc::busy, "a transaction holds what was asked for"};
     co_await wait_for_change(arc);
   }
+}
+
+/// A session that never did anything in this arc may have ended without the arc having heard of it: asked for here,
+/// once it matters.
+awaitable<Result<Reply>> TreeService::find_garbage(ArcNumber arc, wire::Query query) {
+  CO_TRY(auto answer, co_await ask(arcs_, arc, query));
+  bool fenced = false;
+  for (int i = 0; i < std::min(answer.sessions_size(), kSessionsAsked); ++i)
+    if (client_.arc_of_ino(answer.sessions(i)) != arc) fenced |= co_await fence_if_closed(arc, answer.sessions(i));
+  if (fenced) CO_TRY(answer, co_await ask(arcs_, arc, std::move(query)));
+  Reply reply;
+  *reply.header.mutable_query() = std::move(answer);
+  co_return reply;
 }
 
 awaitable<Result<Reply>> TreeService::assert_opens(wire::AssertOpens request) {
@@ -260,11 +275,13 @@ awaitable<void> TreeService::close_session(ArcNumber arc, Session session) {
   spdlog::info("session {:x} has been silent for {} s: closed", session, kSessionTtl / 1s);
 }
 
-awaitable<void> TreeService::fence_if_closed(ArcNumber arc, Session session) {
+awaitable<bool> TreeService::fence_if_closed(ArcNumber arc, Session session) {
   wire::Query query;
   query.mutable_session_state()->set_session(session);
   auto state = co_await client_.query(client_.arc_of_ino(session), std::move(query));
-  if (state && !state->session_open()) co_await fence(arc, session);
+  const bool closed = state && !state->session_open();
+  if (closed) co_await fence(arc, session);
+  co_return closed;
 }
 
 awaitable<void> TreeService::fence(ArcNumber arc, Session session) {

@@ -1,6 +1,7 @@
 #pragma once
 // TreeService: what clients ask of arcs led here: transactions, queries, sessions, open files; and the chores of a
-// leader: unfinished transactions, silent sessions, orphans that nobody has open, blocks that nobody names.
+// leader: unfinished transactions, silent sessions, orphans that nobody has open, blocks that a map named and names no
+// more.
 //
 // Owner: Node. Thread: the Runtime's.
 // Errors: not_owner; busy when a transaction of others held what was asked for longer than kServeLimit; session_closed;
@@ -38,12 +39,13 @@ class TreeService {
   awaitable<void> wait_for_change(ArcNumber arc);
   Result<void> check_parts(const wire::Transaction& transaction) const;
 
+  awaitable<Result<Reply>> find_garbage(ArcNumber arc, wire::Query query);
   awaitable<void> chores();
   awaitable<void> sweep(ArcNumber arc);
   awaitable<void> sweep_outbox(ArcNumber arc);
   awaitable<void> sweep_sessions(ArcNumber arc);
   awaitable<void> close_session(ArcNumber arc, Session session);
-  awaitable<void> fence_if_closed(ArcNumber arc, Session session);
+  awaitable<bool> fence_if_closed(ArcNumber arc, Session session);
   /// From now on nothing of this session can commit in the arc.
   awaitable<void> fence(ArcNumber arc, Session session);
   awaitable<void> look_around(ArcNumber arc);

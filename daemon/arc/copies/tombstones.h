@@ -1,6 +1,7 @@
 #pragma once
 // Tombstones: blocks that were dropped a short while ago, so that a late duplicate of a put, or a copy fetched from a
-// member that has not heard of it, does not bring them back. Forgotten in a crash: then garbage may stay.
+// member that has not heard of it, does not bring them back at once. Forgotten in a crash: then daemon/node/garbage.h
+// finds what came back.
 // Pure: the caller says what time it is. Thread: the owner's.
 // Limits: kTombstonesMax; beyond that the oldest are forgotten.
 
