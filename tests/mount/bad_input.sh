@@ -54,6 +54,7 @@ node_refuses 2 "a zone with a line break" '--zone: up to 64 printable' "$no_data
 for n in 0 -5 999999999999; do
   node_refuses 2 "--evict-after $n" '--evict-after: seconds, from 1' "$no_data" "$port" --evict-after "$n"
 done
+node_refuses 2 "--sweep-every 0" '--sweep-every: seconds, from 1' "$no_data" "$port" --sweep-every 0
 node_refuses 2 "--evict-after soon" 'evict-after' "$no_data" "$port" --evict-after soon
 for other in 0 65536 abc; do mount_refuses 2 "mount by $other" 'PORT or HOST:PORT' "$work/mnt" "$other"; done
 [ ! -e "$no_data" ] || fail "a wrong command line made a data directory"

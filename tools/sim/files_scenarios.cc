@@ -54,7 +54,7 @@ class FilesScenario {
     report.numbers["operations failed"] = load_.failed();
     report.numbers["doubts"] = load_.oracle().doubts();
     report.numbers["objects made"] = load_.oracle().size();
-    report.numbers["blocks without a name"] = load_.blocks_without_name();
+    report.numbers["mounts killed while they wrote"] = load_.vanished();
     report.numbers["register histories given up"] = load_.registers_given_up();
     report.numbers["nodes ended by their disk"] = ring_.disk_ends();
     return report;

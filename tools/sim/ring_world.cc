@@ -61,7 +61,8 @@ class RingWorld::NodeProgram final : public Program {
                       .arc_bits = ring.options_.arc_bits,
                       .positions = ring.options_.positions,
                       .replicas = ring.options_.replicas,
-                      .evict_after = ring.options_.evict_after};
+                      .evict_after = ring.options_.evict_after,
+                      .sweep_every = ring.options_.sweep_every};
     config.ring.on_change = [&ring] { ring.ring_changed_ = true; };
     return config;
   }

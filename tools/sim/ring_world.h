@@ -38,6 +38,7 @@ struct RingWorldOptions {
   int positions = 2;
   int replicas = 3;
   Duration evict_after = 3s;
+  Duration sweep_every = 5s;
   SimDiskOptions disk = {};
   bool check_ring = false;   ///< Zave's invariant; only for failures that her theorem allows.
   bool clock_rates = false;  ///< Nodes' clocks run at 0.8 to 1.25 of the world's.

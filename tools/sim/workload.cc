@@ -3,13 +3,15 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
+#include "tools/sim/vanisher.h"
 #include "tools/sim/worker.h"
 
 namespace chordfs {
 
 namespace {
-constexpr int kCopyLooks = 60;
+constexpr int kBlockLooks = 60;
 constexpr Duration kPrepareMax = 2min;
 constexpr Duration kFinishMax = 2min;
 /// Sessions of mounts that were cut off expire, then orphans go.
@@ -143,7 +145,7 @@ class Workload::Auditor final : public Program {
       }
       co_await runtime_.sleep(kCleanPoll);
     }
-    CO_TRY_VOID(co_await count_blocks(found));
+    CO_TRY_VOID(co_await judge_blocks(found));
     co_return Result<void>();
   }
 
@@ -177,7 +179,7 @@ class Workload::Auditor final : public Program {
     co_return left;
   }
 
-  awaitable<Result<void>> count_blocks(const FoundTree& found) {
+  awaitable<Result<void>> judge_blocks(const FoundTree& found) {
     std::set<std::string> named;
     for (const auto& [ino, node] : found.nodes) {
       if (node.attr.type() != wire::FILE_REGULAR) continue;
@@ -187,28 +189,51 @@ class Workload::Auditor final : public Program {
       CO_TRY(auto map, co_await client_.query(client_.arc_of_ino(ino), std::move(query)));
       for (const auto& extent : map.extents()) named.insert(extent.block());
     }
-    std::uint64_t nameless = 0;
-    auto& ring = load_.ring_;
-    for (std::size_t i = 0; i < ring.node_count(); ++i)
-      if (const auto* node = ring.node(i))
-        for (auto arc : node->blocks()->arcs())
-          for (const auto& block : node->blocks()->list(arc)) nameless += named.contains(block.id) ? 0 : 1;
-    load_.blocks_without_name_ = nameless;
-    // I19: whoever should hold a block that is named has it, at the latest once missing copies have been compared.
-    std::string lacking;
-    for (int look = 0; look < kCopyLooks; ++look) {
-      lacking.clear();
-      for (const auto& block : named) {
-        const auto arc = client_.arc_of_block(block);
-        for (auto i : ring.holders(arc))
-          if (const auto* node = ring.node(i); node != nullptr && !node->blocks()->length_of(arc, block))
-            lacking += fmt::format(" {} (arc {}) at node {}", hex(block).substr(0, 8), arc, i);
-      }
-      if (lacking.empty()) break;
+    // At the latest once missing copies have been compared, and garbage has been looked for.
+    std::string wrong;
+    for (int look = 0; look < kBlockLooks; ++look) {
+      wrong = lost(named) + lacking(named) + garbage(named);
+      if (wrong.empty()) co_return Result<void>();
       co_await runtime_.sleep(1s);
     }
-    if (!lacking.empty()) ring.violation("I19: blocks that are named are not held:" + lacking);
+    load_.ring_.violation(std::move(wrong));
     co_return Result<void>();
+  }
+
+  /// I20: what is named has not been deleted.
+  std::string lost(const std::set<std::string>& named) {
+    std::set<std::string> held;
+    for (std::size_t i = 0; i < load_.ring_.node_count(); ++i)
+      if (const auto* node = load_.ring_.node(i))
+        for (auto arc : node->blocks()->arcs())
+          for (auto& block : node->blocks()->list(arc)) held.insert(std::move(block.id));
+    std::string text;
+    for (const auto& block : named)
+      if (!held.contains(block)) text += " " + hex(block);
+    return text.empty() ? "" : "I20: blocks that are named are held nowhere:" + text + "; ";
+  }
+
+  /// I19: whoever should hold a block that is named has it.
+  std::string lacking(const std::set<std::string>& named) {
+    std::string text;
+    for (const auto& block : named) {
+      const auto arc = client_.arc_of_block(block);
+      for (auto i : load_.ring_.holders(arc))
+        if (const auto* node = load_.ring_.node(i); node != nullptr && !node->blocks()->length_of(arc, block))
+          text += fmt::format(" {} (arc {}) at node {}", hex(block), arc, i);
+    }
+    return text.empty() ? "" : "I19: blocks that are named are not held:" + text + "; ";
+  }
+
+  /// I21: all sessions but the auditor's are closed by now, and that one wrote nothing.
+  std::string garbage(const std::set<std::string>& named) {
+    std::string text;
+    for (std::size_t i = 0; i < load_.ring_.node_count(); ++i)
+      if (const auto* node = load_.ring_.node(i))
+        for (auto arc : node->blocks()->arcs())
+          for (const auto& block : node->blocks()->list(arc))
+            if (!named.contains(block.id)) text += fmt::format(" {} (arc {}) at node {}", hex(block.id), arc, i);
+    return text.empty() ? "" : "I21: blocks that nothing names are held:" + text + "; ";
   }
 
   Workload& load_;
@@ -224,6 +249,7 @@ Workload::Workload(RingWorld& ring, WorkloadOptions options) : ring_(ring), opti
 
 Workload::~Workload() {
   // Their programs use this.
+  if (vanisher_) vanisher_->end();
   for (auto* client : clients_)
     if (client->alive()) client->crash();
   ring_.world().run_for(1ns);
@@ -239,12 +265,16 @@ void Workload::prepare() {
     if (!ring_.world().run_until([&] { return ready_ > i; }, kPrepareMax))
       ring_.violation("a mount on a whole ring does not begin");
   }
+  vanisher_ = std::make_unique<Vanisher>(*this, 0);
+  vanisher_->prepare();
+  vanisher_->begin();
   working_ = options_.clients;
   begun_ = true;
 }
 
 void Workload::finish() {
   stopping_ = true;
+  vanisher_->end();
   if (!ring_.world().run_until([&] { return working_ == 0; }, kFinishMax))
     ring_.violation("some operation does not end, or some mount");
 }
@@ -260,6 +290,10 @@ void Workload::verify() {
   auto verdict = check_linearizable(history_);
   if (verdict.outcome == Verdict::Outcome::violated) ring_.violation("not linearizable: " + verdict.explanation);
   if (verdict.outcome == Verdict::Outcome::gave_up) ++registers_given_up_;
+}
+
+std::uint64_t Workload::vanished() const {
+  return vanisher_->deaths();
 }
 
 std::uint64_t Workload::failed() const {

@@ -2,7 +2,7 @@
 // Workload: hosts with mounts on which programs work: files made, written, read back, renamed, linked and removed by
 // workers, each under names of its own (in its own directory and in one that all share), and registers: small files
 // that everybody overwrites whole and reads, whose history must be linearizable (close-to-open: a write is open to
-// flush).
+// flush); and a mount that is killed or stopped while it writes (vanisher.h).
 //
 // Owner: the scenario; ends before its RingWorld. Thread: the world's. Errors: what is certainly wrong goes to
 // RingWorld::violation at once; what an error leaves unknown goes to the Oracle.
@@ -36,7 +36,8 @@ class Workload {
   /// Everybody ends after the operation under way and unmounts. Runs the world; a violation if it takes too long.
   void finish();
   /// Reads the whole tree from a fresh mount and compares; then waits until nothing is left over: no transactions, no
-  /// orphans, no inodes without a name. Runs the world.
+  /// orphans, no inodes without a name; every block that a file names on all who should hold it, and no other block
+  /// anywhere (I19 to I21). Runs the world.
   void verify();
 
   std::uint64_t ok() const { return ok_; }
@@ -47,7 +48,8 @@ class Workload {
   const Oracle& oracle() const { return oracle_; }
   SimHost& client(std::size_t index) { return *clients_.at(index); }
   std::size_t client_count() const { return clients_.size(); }
-  std::uint64_t blocks_without_name() const { return blocks_without_name_; }
+  /// How often a mount was killed while it wrote.
+  std::uint64_t vanished() const;
   std::uint64_t registers_given_up() const { return registers_given_up_; }
 
  private:
@@ -55,6 +57,7 @@ class Workload {
   class Worker;
   class RegisterWorker;
   class Auditor;
+  class Vanisher;
 
   /// Counts it. An error that only the tree gives cannot happen to who owns all the names: a violation.
   bool judge(std::string_view what, Errc code, const std::string& context);
@@ -70,11 +73,12 @@ class Workload {
   ObjectId shared_ = 0;
   std::vector<Ino> registers_;
   std::vector<SimHost*> clients_;
+  std::unique_ptr<Vanisher> vanisher_;
   std::size_t ready_ = 0, working_ = 0;
   bool begun_ = false, stopping_ = false;
   std::uint64_t ok_ = 0;
   std::map<Errc, std::uint64_t> failures_;
-  std::uint64_t blocks_without_name_ = 0, registers_given_up_ = 0;
+  std::uint64_t registers_given_up_ = 0;
 };
 
 }  // namespace chordfs
