@@ -37,6 +37,10 @@ std::string_view name_of(FaultKind kind) {
       return "slow disk";
     case FaultKind::wipe:
       return "wipe";
+    case FaultKind::isolate:
+      return "isolate";
+    case FaultKind::echo:
+      return "echo";
   }
   return "?";
 }
@@ -110,6 +114,10 @@ void Chaos::begin(const Fault& fault) {
       return cut(fault);
     case FaultKind::weather:
       return weather(fault);
+    case FaultKind::isolate:
+      return isolate(fault);
+    case FaultKind::echo:
+      return echo(fault);
     case FaultKind::join:
       if (rules_.join && permitted(fault, nullptr)) {
         strike(fault);
@@ -237,6 +245,38 @@ void Chaos::cut(const Fault& fault) {
     world_.network().cut(*from, *to);
     later(fault.lasts, [this, from, to] { world_.network().mend(*from, *to); });
   }
+}
+
+/// A leader that its group has lost, and some clients have not: whatever it still answers must be true. Every third
+/// time its disk is lost meanwhile: what it alone has stored is gone.
+void Chaos::isolate(const Fault& fault) {
+  auto* host = rules_.leader ? rules_.leader(fault.choice) : victim(fault, runs_freely);
+  if (host == nullptr || !permitted(fault, host)) return;
+  strike(fault);
+  auto lost = victims();
+  std::erase(lost, host);
+  if (rules_.bystanders) {
+    const auto others = rules_.bystanders();
+    for (std::size_t i = 0; i < others.size(); ++i)
+      if (fault.choice >> (20 + i % 40) & 1) lost.push_back(others[i]);
+  }
+  for (auto* other : lost) world_.network().cut_both(*host, *other);
+  later(fault.lasts, [this, host, lost] {
+    for (auto* other : lost) world_.network().mend_both(*host, *other);
+  });
+  if (fault.choice >> 61 == 0 || fault.choice >> 61 == 1)
+    later(fault.lasts / 4, [this, host] {
+      if (rules_.wipe && host->alive()) rules_.wipe(*host);
+    });
+}
+
+void Chaos::echo(const Fault& fault) {
+  if (!permitted(fault, nullptr)) return;
+  strike(fault);
+  auto& network = world_.network().options();
+  network.echo = 1;
+  network.echo_after = Rng(fault.choice).between(options_.echo_min, options_.echo_max);
+  later(fault.lasts, [this] { world_.network().options().echo = fair_weather_.echo; });
 }
 
 void Chaos::weather(const Fault& fault) {

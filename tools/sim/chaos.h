@@ -31,6 +31,8 @@ enum class FaultKind : std::uint8_t {
   one_way,     ///< Two groups, of which only one hears the other; healed at the end.
   slow_disk,   ///< One host's disk takes its time to sync; as before at the end.
   wipe,        ///< One host loses its disk and comes back as a new one, if the rules say how.
+  isolate,  ///< One host, a leader perhaps, is cut off from all others that may be struck, and from some of the rest.
+  echo,     ///< Every request of a while comes once more, seconds later, in the old order.
 };
 std::string_view name_of(FaultKind kind);
 
@@ -53,6 +55,7 @@ struct ChaosOptions {
   Duration lasts_min = 200ms, lasts_max = 8s;
   Duration pause_max = 8s;  ///< Of lasts_max, for pauses.
   double loss_max = 0.15, duplication_max = 0.15, spike_max = 0.1;
+  Duration echo_min = 1s, echo_max = 8s;
 };
 
 /// Ordered by time; the same for the same options and seed.
@@ -75,6 +78,10 @@ struct ChaosRules {
   std::function<void(SimHost&, std::uint64_t choice)> slow_disk;
   std::function<void(SimHost&)> fast_disk;
   std::function<void(SimHost&)> wipe;
+  /// Whom to isolate; default: any victim.
+  std::function<SimHost*(std::uint64_t choice)> leader;
+  /// Hosts that are no victims, of which an isolated one still hears some. Default: none.
+  std::function<std::vector<SimHost*>()> bystanders;
 };
 
 class Chaos {
@@ -105,6 +112,8 @@ class Chaos {
   void partition(const Fault& fault);
   void one_way(const Fault& fault);
   void cut(const Fault& fault);
+  void isolate(const Fault& fault);
+  void echo(const Fault& fault);
   SimNetwork::Hosts group_of(const Fault& fault, bool chosen) const;
   void weather(const Fault& fault);
   void power_off(SimHost& host);

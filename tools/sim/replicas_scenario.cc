@@ -30,7 +30,7 @@ ChaosOptions faults() {
   chaos.duplication_max = 0.5;
   chaos.per_minute = {{crash, 16},  {power_off, 6}, {power_loss, 2}, {pause, 8},      {partition, 7},
                       {one_way, 5}, {cut, 4},       {weather, 6},    {clock_jump, 3}, {slow_disk, 5},
-                      {join, 5},    {leave, 3},     {wipe, 2}};
+                      {join, 5},    {leave, 3},     {wipe, 2},       {isolate, 5},    {echo, 2}};
   return chaos;
 }
 
@@ -105,7 +105,22 @@ class ReplicasScenario {
       ring_.disk(ring_.index_of(host)).options().latency.sync = SimDiskOptions().latency.sync;
     };
     rules.wipe = [this](SimHost& host) { wipe(ring_.index_of(host)); };
+    rules.leader = [this](std::uint64_t choice) { return leader(choice); };
+    rules.bystanders = [this] {
+      std::vector<SimHost*> clients;
+      for (std::size_t i = 0; i < load_.client_count(); ++i) clients.push_back(&load_.client(i));
+      return clients;
+    };
     return rules;
+  }
+
+  /// Of some arc; every other time of the one that has the registers, about which a lie would be noticed.
+  SimHost* leader(std::uint64_t choice) {
+    const auto arc = choice & 1 ? load_.registers_arc() : static_cast<ArcNumber>(choice / 2 % ring_.map().count());
+    for (const auto i : ring_.serving_nodes())
+      if (const auto part = ring_.node(i)->arcs()->find(arc); part && part->leads() && !ring_.host(i).paused())
+        return &ring_.host(i);
+    return nullptr;
   }
 
   /// As soon as nothing is lost by it, if that comes within a while: chaos seldom leaves all arcs whole.

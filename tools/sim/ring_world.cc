@@ -108,6 +108,7 @@ RingWorld::RingWorld(RingWorldOptions options) : options_(std::move(options)), w
   }});
   operator_->start();
   world_.after_step([this] { check_step(); });
+  world_.network().watch(&blocks_);
 }
 
 RingWorld::~RingWorld() = default;

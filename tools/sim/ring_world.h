@@ -27,6 +27,7 @@
 #include "daemon/ring/invariant.h"
 #include "proto/client/ring_client.h"
 #include "tools/sim/arc_watch.h"
+#include "tools/sim/block_watch.h"
 #include "tools/sim/disk.h"
 #include "tools/sim/world.h"
 
@@ -118,6 +119,8 @@ class RingWorld {
   std::uint64_t ring_checks() const { return ring_checks_; }
   /// The judge of Raft.
   ArcWatch& arcs() { return arcs_; }
+  /// And of blocks.
+  BlockWatch& blocks() { return blocks_; }
   /// Nodes that ended because their disk failed.
   std::size_t disk_ends() const { return disk_ends_; }
 
@@ -154,6 +157,7 @@ class RingWorld {
   bool ring_changed_ = false;
   bool fate_changed_ = false;  ///< Somebody died or started.
   ArcWatch arcs_{*this};
+  BlockWatch blocks_{*this};
   std::vector<std::string> violations_;
   std::string trace_of_violation_;
   std::uint64_t ring_checks_ = 0;

@@ -93,6 +93,7 @@ class Workload::Mount final : public Program {
       if (!load_.judge("prepare", made)) co_return load_.ring_.violation(made.error().text());
       load_.oracle_.add({.ino = made->ino(), .names = {{load_.shared_, name}}, .contents = {}, .any_contents = true});
       load_.registers_.push_back(made->ino());
+      load_.registers_arc_ = client_.arc_of_ino(made->ino());
     }
   }
 

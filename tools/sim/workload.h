@@ -45,6 +45,8 @@ class Workload {
   std::string counts() const;
   const std::map<Errc, std::uint64_t>& failures() const { return failures_; }
   const Oracle& oracle() const { return oracle_; }
+  /// After prepare().
+  ArcNumber registers_arc() const { return registers_arc_; }
   SimHost& client(std::size_t index) { return *clients_.at(index); }
   std::size_t client_count() const { return clients_.size(); }
   std::uint64_t blocks_without_name() const { return blocks_without_name_; }
@@ -69,6 +71,7 @@ class Workload {
   History history_;
   ObjectId shared_ = 0;
   std::vector<Ino> registers_;
+  ArcNumber registers_arc_ = 0;
   std::vector<SimHost*> clients_;
   std::size_t ready_ = 0, working_ = 0;
   bool begun_ = false, stopping_ = false;

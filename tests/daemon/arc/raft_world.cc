@@ -16,7 +16,8 @@ constexpr auto kLater = [](const auto& a, const auto& b) {
 };
 }  // namespace
 
-RaftWorld::RaftWorld(std::uint64_t seed) : seed_(seed), rng_(Rng::derived(seed, "raft")) {
+RaftWorld::RaftWorld(std::uint64_t seed)
+    : seed_(seed), rng_(Rng::derived(seed, "raft")), hang_rng_(Rng::derived(seed, "hang")) {
   draw_plan();
 }
 RaftWorld::~RaftWorld() = default;
@@ -151,6 +152,7 @@ void RaftWorld::flush(Node& node) {
   auto took = rng_.between(100us, plan_.fsync_max / 8);
   if (rng_.chance(0.1)) took = rng_.between(1ms, plan_.fsync_max);
   if (plan_.slow_disks) took = rng_.between(20ms, 600ms);
+  took = std::max(took, node.hung_until - now_);
   at(took, [this, &node, count, incarnation = node.incarnation] {
     if (node.incarnation != incarnation) return;
     for (std::size_t i = 0; i < count && !violation_; ++i) {

@@ -1,0 +1,60 @@
+#include "tools/sim/block_watch.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "daemon/store/block_file.h"
+#include "tools/sim/ring_world.h"
+
+namespace chordfs {
+
+bool BlockWatch::wants_reply_to(const Request& request) const {
+  return request.header.has_put_block() && !request.header.put_block().passed_on();
+}
+
+void BlockWatch::request_arrived(const SimHost& /*at*/, const Request& request) {
+  if (!request.header.has_drop_block()) return;
+  // From now on it may be gone here and still be there elsewhere.
+  for (const auto& block : request.header.drop_block().blocks())
+    acknowledged_[request.header.drop_block().arc()].erase(block);
+}
+
+bool BlockWatch::may_hold(ArcNumber arc, const Replica& replica, const std::string& block) const {
+  const auto node = ring_.arcs().disk_of(arc, replica);
+  return !node || ring_.disk(*node).has_file(BlockName{arc, block}.file());
+}
+
+void BlockWatch::served(const SimHost& at, const wire::Request& asked, const Reply& reply) {
+  const auto& put = asked.put_block();
+  if (reply.header.error() != 0) return;
+  const auto index = ring_.index_of(at);
+  const auto* node = ring_.node(index);
+  const auto arc = node == nullptr ? nullptr : node->arcs()->find(put.arc());
+  if (!arc || !arc->raft || !arc->raft->leads()) return;
+  ++acknowledgements_;
+  acknowledged_[put.arc()].insert(put.block());
+  const auto& view = arc->raft->view();
+  if (!majority(view, [&](const Replica& voter) { return may_hold(put.arc(), voter, put.block()); }))
+    ring_.violation(fmt::format("I23: arc {}: node {} says that block {} is stored, and no majority of {} has it",
+                                put.arc(), index, hex(put.block()), view.text()));
+}
+
+void BlockWatch::joint_begins(ArcNumber arc, const ArcView& view) {
+  for (const auto& voter : view.voters) {
+    if (std::ranges::count(view.old_voters, voter) > 0) continue;
+    for (const auto& block : acknowledged_[arc]) {
+      if (may_hold(arc, voter, block)) continue;
+      // Nobody has it any more: that is not the newcomer's fault, and whoever needs it will complain.
+      const bool elsewhere = std::ranges::any_of(view.old_voters, [&](const Replica& old) {
+        return ring_.arcs().disk_of(arc, old).has_value() && may_hold(arc, old, block);
+      });
+      if (!elsewhere) continue;
+      ring_.violation(fmt::format("I19: arc {}: {} is to vote and lacks block {}: {}", arc, voter.at.text(), hex(block),
+                                  view.text()));
+      return;
+    }
+  }
+}
+
+}  // namespace chordfs
