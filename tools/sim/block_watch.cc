@@ -40,6 +40,37 @@ void BlockWatch::served(const SimHost& at, const wire::Request& asked, const Rep
                                 put.arc(), index, hex(put.block()), view.text()));
 }
 
+void BlockWatch::spoil(std::size_t node) {
+  auto files = ring_.disk(node).files();
+  std::erase_if(files, [](const FileInfo& file) { return !BlockName::parse(file.name) || file.size == 0; });
+  if (files.empty()) return;
+  auto& runtime = ring_.world().runtime();
+  const auto& file = files[runtime.below(files.size())];
+  ring_.disk(node).flip_file(file.name, runtime.below(file.size));
+  ring_.world().note(fmt::format("a bit of {} on node {} flips", file.name, node));
+  spoilt_.push_back({node, file.name});
+}
+
+bool BlockWatch::file_is_whole(std::size_t node, const std::string& file) const {
+  const auto name = BlockName::parse(file);
+  const auto bytes = ring_.disk(node).file(file);
+  const auto header = BlockHeader::decode(*name, bytes.view());
+  if (!header) return false;
+  const auto data = bytes.view().substr(block_header_bytes(header->length));
+  return verify_pieces(*name, *header, pieces_around(header->length, 0, header->length), data).has_value();
+}
+
+bool BlockWatch::whole(std::size_t node, ArcNumber arc, const std::string& block) const {
+  if (std::ranges::none_of(spoilt_, [&](const Spoilt& one) { return one.node == node; })) return true;
+  return file_is_whole(node, BlockName{arc, block}.file());
+}
+
+std::uint64_t BlockWatch::bad_copies() const {
+  return static_cast<std::uint64_t>(std::ranges::count_if(spoilt_, [&](const Spoilt& one) {
+    return ring_.disk(one.node).has_file(one.file) && !file_is_whole(one.node, one.file);
+  }));
+}
+
 void BlockWatch::joint_begins(ArcNumber arc, const ArcView& view) {
   for (const auto& voter : view.voters) {
     if (std::ranges::count(view.old_voters, voter) > 0) continue;

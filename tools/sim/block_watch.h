@@ -3,6 +3,7 @@
 // simulated disks:
 //   I23 whoever is told that a block is stored: then a majority of each set of voters has it on disk.
 //   I19 who is about to vote holds every block that was acknowledged and not dropped since.
+// It also spoils copies, and says whether they were mended.
 // A disk that was wiped since is no witness, for or against.
 //
 // Owner: RingWorld. Thread: the world's. Errors: to RingWorld::violation.
@@ -10,6 +11,7 @@
 #include <map>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "daemon/arc/raft/view.h"
 #include "proto/id/id.h"
@@ -30,14 +32,28 @@ class BlockWatch final : public NetworkWatch {
   /// A leader has just appended this joint view.
   void joint_begins(ArcNumber arc, const ArcView& view);
 
+  /// Inverts a bit of some block on this node's disk.
+  void spoil(std::size_t node);
+  std::uint64_t spoilt() const { return spoilt_.size(); }
+  /// Copies that have been spoilt and are bad still. Whoever reads one finds out.
+  std::uint64_t bad_copies() const;
+  /// The copy on this disk is what was written. Looked at only where anything was spoilt.
+  bool whole(std::size_t node, ArcNumber arc, const std::string& block) const;
+
   std::uint64_t acknowledged() const { return acknowledgements_; }
 
  private:
+  struct Spoilt {
+    std::size_t node = 0;
+    std::string file;
+  };
+  bool file_is_whole(std::size_t node, const std::string& file) const;
   bool may_hold(ArcNumber arc, const Replica& replica, const std::string& block) const;
 
   RingWorld& ring_;
   std::map<ArcNumber, std::set<std::string>> acknowledged_;
   std::uint64_t acknowledgements_ = 0;
+  std::vector<Spoilt> spoilt_;
 };
 
 }  // namespace chordfs

@@ -41,6 +41,12 @@ std::string_view name_of(FaultKind kind) {
       return "isolate";
     case FaultKind::echo:
       return "echo";
+    case FaultKind::disk_error:
+      return "disk error";
+    case FaultKind::disk_full:
+      return "disk full";
+    case FaultKind::bit_flip:
+      return "bit flip";
   }
   return "?";
 }
@@ -48,6 +54,10 @@ std::string_view name_of(FaultKind kind) {
 namespace {
 bool runs(const SimHost& host) {
   return host.alive();
+}
+bool harms_disk(FaultKind kind) {
+  using enum FaultKind;
+  return kind == slow_disk || kind == disk_error || kind == disk_full || kind == bit_flip;
 }
 bool runs_freely(const SimHost& host) {
   return host.alive() && !host.paused();
@@ -130,6 +140,9 @@ void Chaos::begin(const Fault& fault) {
     case FaultKind::clock_jump:
     case FaultKind::leave:
     case FaultKind::slow_disk:
+    case FaultKind::disk_error:
+    case FaultKind::disk_full:
+    case FaultKind::bit_flip:
     case FaultKind::wipe:
       return strike_host(fault);
   }
@@ -152,7 +165,7 @@ void Chaos::strike_host(const Fault& fault) {
   auto* host = victim(fault, fault.kind == FaultKind::pause ? runs_freely : runs);
   if (host == nullptr || !permitted(fault, host)) return;
   if (fault.kind == FaultKind::leave && !rules_.leave) return;
-  if (fault.kind == FaultKind::slow_disk && !(rules_.slow_disk && rules_.fast_disk)) return;
+  if (harms_disk(fault.kind) && !(rules_.harm_disk && rules_.mend_disk)) return;
   if (fault.kind == FaultKind::wipe && !rules_.wipe) return;
   strike(fault);
   switch (fault.kind) {
@@ -169,8 +182,11 @@ void Chaos::strike_host(const Fault& fault) {
       host->set_wall_error(Duration(static_cast<std::int64_t>(fault.choice % 7'200) - 3'600) * 1'000'000'000);
       return;
     case FaultKind::slow_disk:
-      rules_.slow_disk(*host, fault.choice);
-      return later(fault.lasts, [this, host] { rules_.fast_disk(*host); });
+    case FaultKind::disk_error:
+    case FaultKind::disk_full:
+    case FaultKind::bit_flip:
+      rules_.harm_disk(*host, fault);
+      return later(fault.lasts, [this, host] { rules_.mend_disk(*host); });
     case FaultKind::wipe:
       return rules_.wipe(*host);
     default:
@@ -299,7 +315,7 @@ void Chaos::calm() {
   world_.network().heal();
   for (auto* host : victims()) {
     host->resume();
-    if (rules_.fast_disk) rules_.fast_disk(*host);
+    if (rules_.mend_disk) rules_.mend_disk(*host);
     restart(*host);
   }
 }

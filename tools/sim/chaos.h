@@ -33,6 +33,9 @@ enum class FaultKind : std::uint8_t {
   wipe,        ///< One host loses its disk and comes back as a new one, if the rules say how.
   isolate,  ///< One host, a leader perhaps, is cut off from all others that may be struck, and from some of the rest.
   echo,     ///< Every request of a while comes once more, seconds later, in the old order.
+  disk_error,  ///< One host's disk fails now and then; as before at the end.
+  disk_full,   ///< One host's disk has no room; as before at the end.
+  bit_flip,    ///< A bit on one host's disk.
 };
 std::string_view name_of(FaultKind kind);
 
@@ -74,9 +77,9 @@ struct ChaosRules {
   /// Default: joins and leaves are passed over.
   std::function<void()> join;
   std::function<void(SimHost&)> leave;
-  /// Default: passed over. `choice`: of the fault, for how slow.
-  std::function<void(SimHost&, std::uint64_t choice)> slow_disk;
-  std::function<void(SimHost&)> fast_disk;
+  /// slow_disk, disk_error, disk_full, bit_flip; and the end of it. Default: passed over.
+  std::function<void(SimHost&, const Fault&)> harm_disk;
+  std::function<void(SimHost&)> mend_disk;
   std::function<void(SimHost&)> wipe;
   /// Whom to isolate; default: any victim.
   std::function<SimHost*(std::uint64_t choice)> leader;

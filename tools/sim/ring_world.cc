@@ -211,7 +211,8 @@ void RingWorld::ended(Index index, Result<void> how, bool had_started) {
   if (left && !slot.leaving) violation(fmt::format("node {} left without being asked", index));
   if (!how && had_started) {
     ++disk_ends_;
-    if (!options_.disk_faults) violation(fmt::format("node {} stopped by itself: {}", index, how.error().text()));
+    if (!options_.disk_faults && !slot.disk_forgiven)
+      violation(fmt::format("node {} stopped by itself: {}", index, how.error().text()));
   }
   world_.after({}, [this, index, left, incarnation = slot.host->incarnation()] {
     auto& ending = *slots_.at(index);
@@ -443,6 +444,7 @@ std::string RingWorld::ring_text() const {
 
 void RingWorld::check_step() {
   arcs_.look();
+  transactions_.look();
   if (std::exchange(ring_changed_, false) && options_.check_ring) check_ring();
   fate_changed_ = false;
 }

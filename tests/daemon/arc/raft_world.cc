@@ -148,11 +148,12 @@ void RaftWorld::enqueue(Node& node, DiskWrite write) {
 void RaftWorld::flush(Node& node) {
   if (node.flushing || node.queue.empty()) return;
   node.flushing = true;
-  const auto count = node.queue.size();
+  const bool hangs = node.hung_until > now_;
+  const auto count = hangs && !node.hangs_whole ? 1 : node.queue.size();
   auto took = rng_.between(100us, plan_.fsync_max / 8);
   if (rng_.chance(0.1)) took = rng_.between(1ms, plan_.fsync_max);
   if (plan_.slow_disks) took = rng_.between(20ms, 600ms);
-  took = std::max(took, node.hung_until - now_);
+  if (hangs) took = node.hangs_whole ? node.hung_until - now_ : hang_rng_.between(200ms, 900ms);
   at(took, [this, &node, count, incarnation = node.incarnation] {
     if (node.incarnation != incarnation) return;
     for (std::size_t i = 0; i < count && !violation_; ++i) {

@@ -106,7 +106,8 @@ class RaftWorld {
     std::uint64_t place = 0;
     bool up = false, wiped = false, leaving = false, left = false;
     Time paused_until, stopped_at;
-    Time hung_until;  ///< No write of its disk ends before.
+    Time hung_until;           ///< Its disk takes one write at a time, and long;
+    bool hangs_whole = false;  ///< or all at once, and only then.
     double rate = 1;
     std::uint64_t incarnation = 0, born = 0;  ///< born: which Raft object.
     Platter disk;
@@ -175,6 +176,7 @@ class RaftWorld {
   void client_done(int number, std::uint64_t operation);
   void heal();
   bool settled(std::string* why);
+  std::string nodes_text() const;
   Node* pick(const std::function<bool(const Node&)>& which);
 
   // raft_world_checks.cc

@@ -183,7 +183,8 @@ void RaftWorld::hunt(Node& node) {
 }
 
 /// Finding 11: a leader's disk hangs with entries that nobody else has, and hangs still when the next leader, elected
-/// while the old one was cut off, replaces them.
+/// while the old one was cut off, replaces them. What it then says waits for its new term to be on disk; so writes must
+/// come one by one, or what it says is true by the time it is said.
 void RaftWorld::hang() {
   if (healing_) return;
   at(hang_rng_.exponential(plan_.hang_gap) + 1ms, [this] { hang(); });
@@ -193,6 +194,7 @@ void RaftWorld::hang() {
   if (leaders.empty()) return;
   auto& node = *leaders[hang_rng_.below(leaders.size())];
   note(fmt::format("hang {}", node.number));
+  node.hangs_whole = hang_rng_.chance(0.3);
   node.hung_until = std::min(now_ + hang_rng_.between(800ms, 4s), Time() + plan_.chaos);
   std::vector<std::pair<int, int>> links;
   for (auto& other : nodes_)
@@ -252,7 +254,8 @@ void RaftWorld::wipe(Node& node) {
     return;
   }
   node.wiped = true;
-  at(rng_.between(100ms, 4s), [this] { start(add_node()); });
+  // The next one comes before the healing begins, like the end of every fault.
+  at(std::min(rng_.between(100ms, 4s), Time() + plan_.chaos - now_), [this] { start(add_node()); });
 }
 
 // ---- Views ----
@@ -417,7 +420,7 @@ void RaftWorld::heal() {
     if (!run_until(now_ + 100ms)) return;
     if (!settled(&why)) quiet_since = now_;
     if (now_ - quiet_since >= 1s) break;
-    if (now_ - began > kHealing + 1s) return fail("I29: not healed: " + why);
+    if (now_ - began > kHealing + 1s) return fail("I29: not healed: " + why + nodes_text());
   }
   numbers_.settled = quiet_since - began;
   const auto ok = numbers_.ok;
@@ -438,6 +441,21 @@ void RaftWorld::heal() {
   const auto seconds = static_cast<std::uint64_t>((now_ - began) / 1s);
   const auto members = static_cast<std::uint64_t>(std::ranges::count_if(nodes_, [](const auto& n) { return n->up; }));
   if ((numbers_.messages - messages) / (seconds * members) > 400) fail("I30: too many messages while nothing happens");
+}
+
+/// To find out why nothing happens.
+std::string RaftWorld::nodes_text() const {
+  std::string text;
+  for (const auto& node : nodes_) {
+    if (!node->up || !node->raft) continue;
+    const auto& raft = *node->raft;
+    text +=
+        fmt::format("; {}: term {}, {}{}{}, last {} of term {}, commit {}, durable {}, view {} {}, {} writes wait",
+                    node->number, raft.term(), raft.leads() ? "leads" : "follows", raft.passive() ? ", passive" : "",
+                    node->fetching ? ", fetching" : "", raft.log().last(), raft.log().last_term(), raft.commit(),
+                    raft.durable(), raft.view_index(), raft.view().text(), node->queue.size());
+  }
+  return text;
 }
 
 bool RaftWorld::settled(std::string* why) {
