@@ -329,14 +329,13 @@ awaitable<bool> Ring::refresh_finger(Slot& slot) {
 awaitable<void> Ring::merge() {
   for (;;) {
     // A position that has lost all others has nothing better to do than to look for them.
-    co_await runtime_.sleep(runtime_.jitter(lonely_slot() ? config_.stabilize_every : config_.merge_every));
+    co_await runtime_.sleep(runtime_.jitter(lonely() ? config_.stabilize_every : config_.merge_every));
     if (members().empty()) continue;
     compare_positions();
-    const auto index = lonely_slot().value_or(runtime_.below(slots_.size()));
     std::vector<Uuid> tried;
     while (tried.size() < kMergePeersMax) {
       auto peer = merge_peer(tried);
-      if (!peer || co_await merge_through(*peer, index)) break;
+      if (!peer || co_await merge_through(*peer)) break;
       tried.push_back(peer->node);
     }
   }
@@ -361,21 +360,26 @@ void Ring::compare_positions() {
   }
 }
 
-std::optional<std::size_t> Ring::lonely_slot() const {
-  for (std::size_t i = 0; i < slots_.size(); ++i) {
-    const auto& state = slots_[i]->state;
-    if (state.member() && std::ranges::all_of(state.successors(), [this](const auto& p) { return p.node == node_; }))
-      return i;
-  }
-  return std::nullopt;
+bool Ring::lonely() const {
+  return std::ranges::any_of(slots_, [this](const auto& slot) {
+    return slot->state.member() &&
+           std::ranges::all_of(slot->state.successors(), [this](const auto& p) { return p.node == node_; });
+  });
 }
 
-awaitable<bool> Ring::merge_through(Peers::Peer peer, std::size_t index) {
-  const auto merged = co_await merge_position(peer, *slots_[index]);
-  if (merged != Merged::found) co_return merged == Merged::in_order;
-  // Two rings, or a ring out of order: no need to wait for chance to pick the others.
-  for (auto& slot : slots_)
-    if (slot != slots_[index]) co_await merge_position(peer, *slot);
+awaitable<bool> Ring::merge_through(Peers::Peer peer) {
+  // In order one of our positions is as good as another. A node that is alone has them all side by side, and only the
+  // last before a stranger finds that one closer than our own next.
+  const bool all = lonely();
+  const auto first = runtime_.below(slots_.size());
+  auto merged = Merged::in_order;
+  for (std::size_t i = 0; i < slots_.size(); ++i) {
+    const auto next = co_await merge_position(peer, *slots_[(first + i) % slots_.size()]);
+    if (next == Merged::unreached) co_return merged == Merged::found;
+    if (next == Merged::found) merged = next;
+    // Two rings, or a ring out of order: no need to wait for chance to pick the others.
+    if (merged != Merged::found && !all) break;
+  }
   co_return true;
 }
 

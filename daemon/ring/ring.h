@@ -167,10 +167,10 @@ class Ring {
   awaitable<bool> refresh_finger(Slot& slot);
   awaitable<void> merge();
   void compare_positions();
-  /// One of ours whose list names nobody but ourselves.
-  std::optional<std::size_t> lonely_slot() const;
+  /// One of our positions lists nobody but ourselves.
+  bool lonely() const;
   /// False: nobody there led us anywhere.
-  awaitable<bool> merge_through(Peers::Peer peer, std::size_t index);
+  awaitable<bool> merge_through(Peers::Peer peer);
   awaitable<Merged> merge_position(Peers::Peer peer, Slot& slot);
   std::optional<Peers::Peer> merge_peer(const std::vector<Uuid>& tried);
   /// Asks while the slot is busy, as its answer may change the slot's state.

@@ -76,9 +76,11 @@ void BlockWatch::joint_begins(ArcNumber arc, const ArcView& view) {
     if (std::ranges::count(view.old_voters, voter) > 0) continue;
     for (const auto& block : acknowledged_[arc]) {
       if (may_hold(arc, voter, block)) continue;
-      // Nobody has it any more: that is not the newcomer's fault, and whoever needs it will complain.
+      // No voter has a good one: that is not the newcomer's fault. Were it waited for, one block that is lost for ever
+      // would keep an arc from ever changing its view.
       const bool elsewhere = std::ranges::any_of(view.old_voters, [&](const Replica& old) {
-        return ring_.arcs().disk_of(arc, old).has_value() && may_hold(arc, old, block);
+        const auto node = ring_.arcs().disk_of(arc, old);
+        return node && may_hold(arc, old, block) && whole(*node, arc, block);
       });
       if (!elsewhere) continue;
       ring_.violation(fmt::format("I19: arc {}: {} is to vote and lacks block {}: {}", arc, voter.at.text(), hex(block),

@@ -55,6 +55,9 @@ namespace {
 bool runs(const SimHost& host) {
   return host.alive();
 }
+/// Shorter, and nothing comes of it that an isolated leader leads no more.
+constexpr Duration kElection = 1s;
+
 bool harms_disk(FaultKind kind) {
   using enum FaultKind;
   return kind == slow_disk || kind == disk_error || kind == disk_full || kind == bit_flip;
@@ -263,8 +266,9 @@ void Chaos::cut(const Fault& fault) {
   }
 }
 
-/// A leader that its group has lost, and some clients have not: whatever it still answers must be true. Every third
-/// time its disk is lost meanwhile: what it alone has stored is gone.
+/// A leader that its group has lost, and some clients have not: whatever it still answers must be true. Every fourth
+/// time its disk is lost meanwhile: what it alone has stored is gone. Every second time it is frozen first, for about
+/// as long as the others take to choose another: it wakes and believes that it leads.
 void Chaos::isolate(const Fault& fault) {
   auto* host = rules_.leader ? rules_.leader(fault.choice) : victim(fault, runs_freely);
   if (host == nullptr || !permitted(fault, host)) return;
@@ -277,9 +281,13 @@ void Chaos::isolate(const Fault& fault) {
       if (fault.choice >> (20 + i % 40) & 1) lost.push_back(others[i]);
   }
   for (auto* other : lost) world_.network().cut_both(*host, *other);
-  later(fault.lasts, [this, host, lost] {
+  later(fault.lasts + kElection, [this, host, lost] {
     for (auto* other : lost) world_.network().mend_both(*host, *other);
   });
+  if (fault.choice >> 60 & 1) {
+    host->pause();
+    later(500ms + Duration(fault.choice >> 8 & 0xff) * 2'000'000, [host] { host->resume(); });
+  }
   if (fault.choice >> 61 == 0 || fault.choice >> 61 == 1)
     later(fault.lasts / 4, [this, host] {
       if (rules_.wipe && host->alive()) rules_.wipe(*host);

@@ -1,6 +1,7 @@
 #include "tools/sim/ring_world.h"
 
 #include <fmt/format.h>
+#include <spdlog/spdlog.h>
 
 #include <algorithm>
 
@@ -398,8 +399,9 @@ std::string RingWorld::unsettled_arc(ArcNumber number) const {
 
 std::string RingWorld::settle(Duration limit) {
   const Time until = world_.now() + limit;
-  std::string wrong = unsettled();
+  std::string wrong = unsettled(), told;
   while (!wrong.empty() && world_.now() < until) {
+    if (wrong != std::exchange(told, wrong)) spdlog::debug("at {} not settled: {}", time_text(), wrong);
     world_.run_for(kLookEvery);
     wrong = unsettled();
   }
