@@ -13,6 +13,8 @@ constexpr int kFingersPerPeriod = 4;
 constexpr int kTimeoutsUntilDead = 2;
 // One merge in so many asks any peer, also one in our lists: it may not have us in its own.
 constexpr std::uint64_t kMergeAnyOneIn = 4;
+// Peers that one merge tries until one of them leads anywhere: many that are remembered may be gone.
+constexpr int kMergePeersMax = 3;
 
 struct BusyWhile {
   explicit BusyWhile(bool& flag) : busy(flag) { busy = true; }
@@ -326,37 +328,80 @@ awaitable<bool> Ring::refresh_finger(Slot& slot) {
 
 awaitable<void> Ring::merge() {
   for (;;) {
-    co_await runtime_.sleep(runtime_.jitter(config_.merge_every));
-    auto peer = merge_peer();
-    if (!peer || members().empty()) continue;
-    co_await merge_through(*peer, runtime_.below(slots_.size()));
+    // A position that has lost all others has nothing better to do than to look for them.
+    co_await runtime_.sleep(runtime_.jitter(lonely() ? config_.stabilize_every : config_.merge_every));
+    if (members().empty()) continue;
+    compare_positions();
+    std::vector<Uuid> tried;
+    while (tried.size() < kMergePeersMax) {
+      auto peer = merge_peer(tried);
+      if (!peer || co_await merge_through(*peer)) break;
+      tried.push_back(peer->node);
+    }
   }
 }
 
-awaitable<void> Ring::merge_through(Peers::Peer peer, std::size_t index) {
-  if (!co_await merge_position(peer, *slots_[index])) co_return;
-  // Two rings, or a ring out of order: no need to wait for chance to pick the others.
-  for (auto& slot : slots_)
-    if (slot != slots_[index]) co_await merge_position(peer, *slot);
+/// Our positions see different parts of the ring. What one of them has met and another lacks, between itself and its
+/// successor, that one has missed: it was cut off, perhaps, and is alone since, and nobody else would tell it.
+void Ring::compare_positions() {
+  for (auto& slot : slots_) {
+    if (!slot->state.member()) continue;
+    Position next = slot->state.successor();
+    auto offer = [&](const Position& known) {
+      if (between(slot->state.self().id, known.id, next.id) && !suspected(known)) next = known;
+    };
+    for (auto& other : slots_) {
+      if (other == slot || !other->state.member()) continue;
+      offer(other->state.self());
+      offer(other->state.predecessor());
+      for (const Position& known : other->state.successors()) offer(known);
+    }
+    if (next.id != slot->state.successor().id) push(*slot, {.kind = Notice::Kind::found, .position = next});
+  }
 }
 
-awaitable<bool> Ring::merge_position(Peers::Peer peer, Slot& slot) {
-  if (!slot.state.member()) co_return false;
+bool Ring::lonely() const {
+  return std::ranges::any_of(slots_, [this](const auto& slot) {
+    return slot->state.member() &&
+           std::ranges::all_of(slot->state.successors(), [this](const auto& p) { return p.node == node_; });
+  });
+}
+
+awaitable<bool> Ring::merge_through(Peers::Peer peer) {
+  // In order one of our positions is as good as another. A node that is alone has them all side by side, and only the
+  // last before a stranger finds that one closer than our own next.
+  const bool all = lonely();
+  const auto first = runtime_.below(slots_.size());
+  auto merged = Merged::in_order;
+  for (std::size_t i = 0; i < slots_.size(); ++i) {
+    const auto next = co_await merge_position(peer, *slots_[(first + i) % slots_.size()]);
+    if (next == Merged::unreached) co_return merged == Merged::found;
+    if (next == Merged::found) merged = next;
+    // Two rings, or a ring out of order: no need to wait for chance to pick the others.
+    if (merged != Merged::found && !all) break;
+  }
+  co_return true;
+}
+
+awaitable<Ring::Merged> Ring::merge_position(Peers::Peer peer, Slot& slot) {
+  if (!slot.state.member()) co_return Merged::in_order;
   // Without the cache, which may lead back into our own ring.
   Lookup lookup(runtime_, transport_, asks_, {ring_, config_.call_timeout}, slot.state.self().id.plus_power(0));
   lookup.candidates().exclude(at_);
   lookup.candidates().offer(peer.at);
   auto found = co_await lookup.run();
   if (!lookup.hops().empty() && lookup.hops().front().outcome == name_of(Errc::wrong_ring)) peers_.forget(peer.node);
-  if (!found) co_return false;
+  if (!found) co_return Merged::unreached;
   const Position& owner = found->front();
-  if (!slot.state.member() || !between(slot.state.self().id, owner.id, slot.state.successor().id)) co_return false;
+  if (!slot.state.member() || !between(slot.state.self().id, owner.id, slot.state.successor().id))
+    co_return Merged::in_order;
   push(slot, {.kind = Notice::Kind::found, .position = owner});
-  co_return true;
+  co_return Merged::found;
 }
 
-std::optional<Peers::Peer> Ring::merge_peer() {
+std::optional<Peers::Peer> Ring::merge_peer(const std::vector<Uuid>& tried) {
   auto all = peers_.list();
+  std::erase_if(all, [&](const Peers::Peer& peer) { return std::ranges::count(tried, peer.node) > 0; });
   auto others = all;
   std::erase_if(others, [this](const Peers::Peer& peer) {
     return std::ranges::any_of(slots_, [&](const auto& slot) { return slot->state.lists(peer.node); });

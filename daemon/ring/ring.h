@@ -137,6 +137,7 @@ class Ring {
     View view;
   };
   enum class Progress { settled, changed, busy };
+  enum class Merged { unreached, in_order, found };
 
   // ring.cc
   void make_slots();
@@ -165,9 +166,13 @@ class Ring {
   awaitable<void> refresh_fingers();
   awaitable<bool> refresh_finger(Slot& slot);
   awaitable<void> merge();
-  awaitable<void> merge_through(Peers::Peer peer, std::size_t index);
-  awaitable<bool> merge_position(Peers::Peer peer, Slot& slot);
-  std::optional<Peers::Peer> merge_peer();
+  void compare_positions();
+  /// One of our positions lists nobody but ourselves.
+  bool lonely() const;
+  /// False: nobody there led us anywhere.
+  awaitable<bool> merge_through(Peers::Peer peer);
+  awaitable<Merged> merge_position(Peers::Peer peer, Slot& slot);
+  std::optional<Peers::Peer> merge_peer(const std::vector<Uuid>& tried);
   /// Asks while the slot is busy, as its answer may change the slot's state.
   awaitable<Heard> ask(Slot& slot, Position position);
   awaitable<Heard> query(Position position);

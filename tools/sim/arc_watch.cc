@@ -44,7 +44,6 @@ std::shared_ptr<const RecordView> ArcWatch::durable(Index node) const {
   return ring_.disk(node).durable();
 }
 
-/// Nothing if its disk was wiped, or another replica stands there by now.
 std::optional<ArcWatch::Index> ArcWatch::disk_of(ArcNumber arc, const Replica& replica) const {
   const auto known = uuids_.find(replica.node);
   if (known == uuids_.end() || known->second != store(known->second.first)) return std::nullopt;
@@ -128,6 +127,9 @@ void ArcWatch::look_at(Index node, Arc& arc, Seen& seen) {
   if (seen.term != raft.term() || seen.vote != raft.vote()) seen.hard_pending = true;
   if (seen.hard_pending) look_at_hard_state(node, raft, seen);
   if (raft.leads() && (!seen.leads || seen.term != raft.term())) look_at_leader(node, raft, seen);
+  if (raft.leads() && seen.view_index != raft.view_index() && raft.view().joint() && !raft.view_committed() &&
+      log.term_at(raft.view_index()) == raft.term())
+    ring_.blocks().joint_begins(arc.number, raft.view());
   look_at_entries(node, arc, seen);
   if (raft.durable() > seen.durable && raft.durable() <= log.last() && raft.durable() >= log.base()) {
     const auto found = durable_term(node, arc.number, raft.durable());
@@ -289,6 +291,7 @@ void ArcWatch::committed_first(const Raft& raft, const Seen& seen, std::uint64_t
   if (!durable)
     ring_.violation(fmt::format("I3: arc {}: entry {} of term {} is committed without a durable majority of {}", arc,
                                 index, entry.term, raft.view().text()));
+  if (entry.kind == EntryKind::operation) ring_.transactions().committed(arc, index, entry.payload);
   if (entry.kind != EntryKind::view) return;
   if (const auto view = view_from(entry.payload)) {
     look_at_view(arc, told, *view);

@@ -49,6 +49,9 @@ class ArcWatch {
   /// besides it, in the only view that anybody knows.
   bool spares(Index node) const;
 
+  /// Where it stands. Nothing if that disk was wiped, or another replica stands there by now.
+  std::optional<Index> disk_of(ArcNumber arc, const Replica& replica) const;
+
   std::uint64_t entries_committed() const { return entries_committed_; }
   std::uint64_t records_compared() const { return records_compared_; }
 
@@ -105,7 +108,6 @@ class ArcWatch {
   void look_again(ArcNumber arc);
 
   Store store(Index node) const;
-  std::optional<Index> disk_of(ArcNumber arc, const Replica& replica) const;
   std::shared_ptr<const RecordView> durable(Index node) const;
   /// What the disk holds durably of this index: the term, or 0 for what is only in the records; nothing if it has not.
   std::optional<std::uint64_t> durable_term(Index node, ArcNumber arc, std::uint64_t index) const;

@@ -37,6 +37,16 @@ std::string_view name_of(FaultKind kind) {
       return "slow disk";
     case FaultKind::wipe:
       return "wipe";
+    case FaultKind::isolate:
+      return "isolate";
+    case FaultKind::echo:
+      return "echo";
+    case FaultKind::disk_error:
+      return "disk error";
+    case FaultKind::disk_full:
+      return "disk full";
+    case FaultKind::bit_flip:
+      return "bit flip";
   }
   return "?";
 }
@@ -44,6 +54,13 @@ std::string_view name_of(FaultKind kind) {
 namespace {
 bool runs(const SimHost& host) {
   return host.alive();
+}
+/// Shorter, and nothing comes of it that an isolated leader leads no more.
+constexpr Duration kElection = 1s;
+
+bool harms_disk(FaultKind kind) {
+  using enum FaultKind;
+  return kind == slow_disk || kind == disk_error || kind == disk_full || kind == bit_flip;
 }
 bool runs_freely(const SimHost& host) {
   return host.alive() && !host.paused();
@@ -110,6 +127,10 @@ void Chaos::begin(const Fault& fault) {
       return cut(fault);
     case FaultKind::weather:
       return weather(fault);
+    case FaultKind::isolate:
+      return isolate(fault);
+    case FaultKind::echo:
+      return echo(fault);
     case FaultKind::join:
       if (rules_.join && permitted(fault, nullptr)) {
         strike(fault);
@@ -122,6 +143,9 @@ void Chaos::begin(const Fault& fault) {
     case FaultKind::clock_jump:
     case FaultKind::leave:
     case FaultKind::slow_disk:
+    case FaultKind::disk_error:
+    case FaultKind::disk_full:
+    case FaultKind::bit_flip:
     case FaultKind::wipe:
       return strike_host(fault);
   }
@@ -144,7 +168,7 @@ void Chaos::strike_host(const Fault& fault) {
   auto* host = victim(fault, fault.kind == FaultKind::pause ? runs_freely : runs);
   if (host == nullptr || !permitted(fault, host)) return;
   if (fault.kind == FaultKind::leave && !rules_.leave) return;
-  if (fault.kind == FaultKind::slow_disk && !(rules_.slow_disk && rules_.fast_disk)) return;
+  if (harms_disk(fault.kind) && !(rules_.harm_disk && rules_.mend_disk)) return;
   if (fault.kind == FaultKind::wipe && !rules_.wipe) return;
   strike(fault);
   switch (fault.kind) {
@@ -161,8 +185,11 @@ void Chaos::strike_host(const Fault& fault) {
       host->set_wall_error(Duration(static_cast<std::int64_t>(fault.choice % 7'200) - 3'600) * 1'000'000'000);
       return;
     case FaultKind::slow_disk:
-      rules_.slow_disk(*host, fault.choice);
-      return later(fault.lasts, [this, host] { rules_.fast_disk(*host); });
+    case FaultKind::disk_error:
+    case FaultKind::disk_full:
+    case FaultKind::bit_flip:
+      rules_.harm_disk(*host, fault);
+      return later(fault.lasts, [this, host] { rules_.mend_disk(*host); });
     case FaultKind::wipe:
       return rules_.wipe(*host);
     default:
@@ -239,6 +266,43 @@ void Chaos::cut(const Fault& fault) {
   }
 }
 
+/// A leader that its group has lost, and some clients have not: whatever it still answers must be true. Every fourth
+/// time its disk is lost meanwhile: what it alone has stored is gone. Every second time it is frozen first, for about
+/// as long as the others take to choose another: it wakes and believes that it leads.
+void Chaos::isolate(const Fault& fault) {
+  auto* host = rules_.leader ? rules_.leader(fault.choice) : victim(fault, runs_freely);
+  if (host == nullptr || !permitted(fault, host)) return;
+  strike(fault);
+  auto lost = victims();
+  std::erase(lost, host);
+  if (rules_.bystanders) {
+    const auto others = rules_.bystanders();
+    for (std::size_t i = 0; i < others.size(); ++i)
+      if (fault.choice >> (20 + i % 40) & 1) lost.push_back(others[i]);
+  }
+  for (auto* other : lost) world_.network().cut_both(*host, *other);
+  later(fault.lasts + kElection, [this, host, lost] {
+    for (auto* other : lost) world_.network().mend_both(*host, *other);
+  });
+  if (fault.choice >> 60 & 1) {
+    host->pause();
+    later(500ms + Duration(fault.choice >> 8 & 0xff) * 2'000'000, [host] { host->resume(); });
+  }
+  if (fault.choice >> 61 == 0 || fault.choice >> 61 == 1)
+    later(fault.lasts / 4, [this, host] {
+      if (rules_.wipe && host->alive()) rules_.wipe(*host);
+    });
+}
+
+void Chaos::echo(const Fault& fault) {
+  if (!permitted(fault, nullptr)) return;
+  strike(fault);
+  auto& network = world_.network().options();
+  network.echo = 1;
+  network.echo_after = Rng(fault.choice).between(options_.echo_min, options_.echo_max);
+  later(fault.lasts, [this] { world_.network().options().echo = fair_weather_.echo; });
+}
+
 void Chaos::weather(const Fault& fault) {
   if (!permitted(fault, nullptr)) return;
   strike(fault);
@@ -259,7 +323,7 @@ void Chaos::calm() {
   world_.network().heal();
   for (auto* host : victims()) {
     host->resume();
-    if (rules_.fast_disk) rules_.fast_disk(*host);
+    if (rules_.mend_disk) rules_.mend_disk(*host);
     restart(*host);
   }
 }

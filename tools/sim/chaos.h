@@ -31,6 +31,11 @@ enum class FaultKind : std::uint8_t {
   one_way,     ///< Two groups, of which only one hears the other; healed at the end.
   slow_disk,   ///< One host's disk takes its time to sync; as before at the end.
   wipe,        ///< One host loses its disk and comes back as a new one, if the rules say how.
+  isolate,  ///< One host, a leader perhaps, is cut off from all others that may be struck, and from some of the rest.
+  echo,     ///< Every request of a while comes once more, seconds later, in the old order.
+  disk_error,  ///< One host's disk fails now and then; as before at the end.
+  disk_full,   ///< One host's disk has no room; as before at the end.
+  bit_flip,    ///< A bit on one host's disk.
 };
 std::string_view name_of(FaultKind kind);
 
@@ -53,6 +58,7 @@ struct ChaosOptions {
   Duration lasts_min = 200ms, lasts_max = 8s;
   Duration pause_max = 8s;  ///< Of lasts_max, for pauses.
   double loss_max = 0.15, duplication_max = 0.15, spike_max = 0.1;
+  Duration echo_min = 1s, echo_max = 8s;
 };
 
 /// Ordered by time; the same for the same options and seed.
@@ -71,10 +77,14 @@ struct ChaosRules {
   /// Default: joins and leaves are passed over.
   std::function<void()> join;
   std::function<void(SimHost&)> leave;
-  /// Default: passed over. `choice`: of the fault, for how slow.
-  std::function<void(SimHost&, std::uint64_t choice)> slow_disk;
-  std::function<void(SimHost&)> fast_disk;
+  /// slow_disk, disk_error, disk_full, bit_flip; and the end of it. Default: passed over.
+  std::function<void(SimHost&, const Fault&)> harm_disk;
+  std::function<void(SimHost&)> mend_disk;
   std::function<void(SimHost&)> wipe;
+  /// Whom to isolate; default: any victim.
+  std::function<SimHost*(std::uint64_t choice)> leader;
+  /// Hosts that are no victims, of which an isolated one still hears some. Default: none.
+  std::function<std::vector<SimHost*>()> bystanders;
 };
 
 class Chaos {
@@ -105,6 +115,8 @@ class Chaos {
   void partition(const Fault& fault);
   void one_way(const Fault& fault);
   void cut(const Fault& fault);
+  void isolate(const Fault& fault);
+  void echo(const Fault& fault);
   SimNetwork::Hosts group_of(const Fault& fault, bool chosen) const;
   void weather(const Fault& fault);
   void power_off(SimHost& host);

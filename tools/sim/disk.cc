@@ -368,6 +368,10 @@ std::vector<FileInfo> SimDisk::files() const {
   return files;
 }
 
+bool SimDisk::has_file(const std::string& name) const {
+  return platter_->files.contains(name);
+}
+
 Bytes SimDisk::file(const std::string& name) const {
   auto at = platter_->files.find(name);
   return at == platter_->files.end() ? Bytes() : at->second;

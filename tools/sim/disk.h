@@ -77,6 +77,7 @@ class SimDisk {
   std::shared_ptr<const RecordView> durable() const;
   std::shared_ptr<const RecordView> visible() const;
   std::vector<FileInfo> files() const;
+  bool has_file(const std::string& name) const;
   /// Of one file, empty if there is none.
   Bytes file(const std::string& name) const;
 

@@ -56,12 +56,20 @@ void SimNetwork::send_request(SimHost& from, const Endpoint& to, SimTransport::C
   letters_[slot].payload = request.payload;
   if (&from != found->second && rng_.chance(options_.duplication)) {
     ++counters_.duplicated;
-    const auto second = write(Type::request, from, *found->second, caller);
-    letters_[second].header = letters_[slot].header;
-    letters_[second].payload = request.payload;
-    post(second);
+    post(copy(slot));
+  }
+  if (&from != found->second && rng_.chance(options_.echo)) {
+    ++counters_.echoed;
+    post(copy(slot), options_.echo_after);
   }
   post(slot);
+}
+
+SimNetwork::LetterSlot SimNetwork::copy(LetterSlot slot) {
+  const auto second = write(letters_[slot].type, *letters_[slot].from, *letters_[slot].to, letters_[slot].caller);
+  letters_[second].header = letters_[slot].header;
+  letters_[second].payload = letters_[slot].payload;
+  return second;
 }
 
 void SimNetwork::send_reply(SimHost& from, SimTransport::Caller caller, const Reply& reply) {
@@ -76,7 +84,7 @@ void SimNetwork::send_bare(Type type, SimHost& from, SimTransport::Caller caller
   post(write(type, from, *caller.host, caller));
 }
 
-void SimNetwork::post(LetterSlot slot) {
+void SimNetwork::post(LetterSlot slot, Duration later) {
   auto& letter = letters_[slot];
   count(letter);
   const bool loopback = letter.from == letter.to;
@@ -84,7 +92,7 @@ void SimNetwork::post(LetterSlot slot) {
     lose(slot);
     return;
   }
-  const Duration late = loopback ? kLoopbackDelay : delay(*letter.from, *letter.to);
+  const Duration late = loopback ? kLoopbackDelay : later + delay(*letter.from, *letter.to);
   world_.events_.add(world_.now() + late, {.host = letter.to}, [this, slot] { arrive(slot); });
 }
 

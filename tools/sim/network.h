@@ -43,6 +43,8 @@ struct NetworkOptions {
   Duration spike_max = 400ms;
   /// Added for this pair, if set: distance. Must depend on nothing but the hosts.
   std::function<Duration(const SimHost& from, const SimHost& to)> latency = {};
+  double echo = 0;  ///< Of each request: arrives once more, that much later than it might have come anyway.
+  Duration echo_after{};
 };
 
 struct NetworkCounters {
@@ -52,7 +54,7 @@ struct NetworkCounters {
   };
   Count requests, replies;
   std::array<Count, kKindsMax> request_kinds{};  ///< By field number of wire::Request's kind.
-  std::uint64_t lost = 0, duplicated = 0, refused = 0, reset = 0, delivered = 0;
+  std::uint64_t lost = 0, duplicated = 0, echoed = 0, refused = 0, reset = 0, delivered = 0;
 };
 
 /// Looks on while messages travel, for a checker that knows everything. Must not change the world; must outlive it.
@@ -68,6 +70,10 @@ class NetworkWatch {
   /// With an answer or without.
   virtual void call_ended(const SimHost& /*caller*/, std::uint32_t /*kind*/) {}
   virtual void request_arrived(const SimHost& /*at*/, const Request&) {}
+  /// Whether the reply to this one, which has just arrived, is to be shown to served().
+  virtual bool wants_reply_to(const Request&) const { return false; }
+  /// The handler at `at` has answered; the reply is about to be sent.
+  virtual void served(const SimHost& /*at*/, const wire::Request& /*asked*/, const Reply&) {}
   virtual void reply_sent(ReplyNumber, const SimHost& /*from*/, const SimHost& /*to*/, const Reply&) {}
   /// `read`: the caller waits for it, and reads it in this step.
   virtual void reply_arrived(ReplyNumber, const SimHost& /*at*/, bool /*read*/) {}
@@ -163,8 +169,10 @@ class SimNetwork {
   void send_bare(Type type, SimHost& from, SimTransport::Caller caller);
 
   LetterSlot write(Type type, SimHost& from, SimHost& to, SimTransport::Caller caller);
+  /// Another request like that in `slot`.
+  LetterSlot copy(LetterSlot slot);
   /// Counts the letter and either loses it or puts it on its way.
-  void post(LetterSlot slot);
+  void post(LetterSlot slot, Duration later = {});
   void arrive(LetterSlot slot);
   void deliver_request(Letter& letter);
   void deliver_answer(LetterSlot slot, Letter& letter);

@@ -1,6 +1,7 @@
 #include "tools/sim/ring_world.h"
 
 #include <fmt/format.h>
+#include <spdlog/spdlog.h>
 
 #include <algorithm>
 
@@ -109,6 +110,7 @@ RingWorld::RingWorld(RingWorldOptions options) : options_(std::move(options)), w
   }});
   operator_->start();
   world_.after_step([this] { check_step(); });
+  world_.network().watch(&blocks_);
 }
 
 RingWorld::~RingWorld() = default;
@@ -211,7 +213,8 @@ void RingWorld::ended(Index index, Result<void> how, bool had_started) {
   if (left && !slot.leaving) violation(fmt::format("node {} left without being asked", index));
   if (!how && had_started) {
     ++disk_ends_;
-    if (!options_.disk_faults) violation(fmt::format("node {} stopped by itself: {}", index, how.error().text()));
+    if (!options_.disk_faults && !slot.disk_forgiven)
+      violation(fmt::format("node {} stopped by itself: {}", index, how.error().text()));
   }
   world_.after({}, [this, index, left, incarnation = slot.host->incarnation()] {
     auto& ending = *slots_.at(index);
@@ -397,8 +400,9 @@ std::string RingWorld::unsettled_arc(ArcNumber number) const {
 
 std::string RingWorld::settle(Duration limit) {
   const Time until = world_.now() + limit;
-  std::string wrong = unsettled();
+  std::string wrong = unsettled(), told;
   while (!wrong.empty() && world_.now() < until) {
+    if (wrong != std::exchange(told, wrong)) spdlog::debug("at {} not settled: {}", time_text(), wrong);
     world_.run_for(kLookEvery);
     wrong = unsettled();
   }
@@ -443,6 +447,7 @@ std::string RingWorld::ring_text() const {
 
 void RingWorld::check_step() {
   arcs_.look();
+  transactions_.look();
   if (std::exchange(ring_changed_, false) && options_.check_ring) check_ring();
   fate_changed_ = false;
 }

@@ -27,7 +27,9 @@
 #include "daemon/ring/invariant.h"
 #include "proto/client/ring_client.h"
 #include "tools/sim/arc_watch.h"
+#include "tools/sim/block_watch.h"
 #include "tools/sim/disk.h"
+#include "tools/sim/transaction_watch.h"
 #include "tools/sim/world.h"
 
 namespace chordfs {
@@ -76,6 +78,8 @@ class RingWorld {
   SimDisk& disk(Index index) { return *slots_.at(index)->disk; }
   /// How often this disk was replaced by an empty one.
   std::uint64_t wipes(Index index) const { return slots_.at(index)->wipes; }
+  /// From now on this node may stop because its disk fails.
+  void forgive_disk(Index index) { slots_.at(index)->disk_forgiven = true; }
 
   // ---- What is so. ----
 
@@ -119,6 +123,9 @@ class RingWorld {
   std::uint64_t ring_checks() const { return ring_checks_; }
   /// The judge of Raft.
   ArcWatch& arcs() { return arcs_; }
+  /// And of blocks; and of operations on several arcs.
+  BlockWatch& blocks() { return blocks_; }
+  TransactionWatch& transactions() { return transactions_; }
   /// Nodes that ended because their disk failed.
   std::size_t disk_ends() const { return disk_ends_; }
 
@@ -134,6 +141,7 @@ class RingWorld {
     std::vector<Endpoint> via;
     NodeProgram* program = nullptr;  ///< While the process lives.
     std::uint64_t wipes = 0;
+    bool disk_forgiven = false;
     bool leaving = false;
     bool gone = false;
   };
@@ -155,6 +163,8 @@ class RingWorld {
   bool ring_changed_ = false;
   bool fate_changed_ = false;  ///< Somebody died or started.
   ArcWatch arcs_{*this};
+  BlockWatch blocks_{*this};
+  TransactionWatch transactions_{*this};
   std::vector<std::string> violations_;
   std::string trace_of_violation_;
   std::uint64_t ring_checks_ = 0;

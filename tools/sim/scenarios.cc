@@ -38,6 +38,9 @@ ScenarioReport report_of(RingWorld& ring) {
   report.numbers["ring checks"] = ring.ring_checks();
   report.numbers["entries committed"] = ring.arcs().entries_committed();
   report.numbers["records compared"] = ring.arcs().records_compared();
+  report.numbers["transactions decided"] = ring.transactions().decided();
+  report.numbers["late prepares"] = ring.transactions().late_prepares();
+  report.numbers["blocks acknowledged"] = ring.blocks().acknowledged();
   report.trace_hash = ring.world().trace_hash();
   if (!report.ok()) report.trace = ring.trace_of_violation();
   return report;

@@ -77,8 +77,12 @@ awaitable<void> SimTransport::serve_one(Caller caller, Request request) {
   } entry(*this);
   entry.caller = caller;
 
+  auto* watch = world_.network().watch_;
+  const bool watched = watch != nullptr && watch->wants_reply_to(request);
+  const wire::Request asked = watched ? request.header : wire::Request();
   Reply reply = co_await handler_(std::move(request));
   if (closed_) co_return;
+  if (watched) watch->served(host_, asked, reply);
   entry.answered = true;
   if (caller.call == kOneWay) co_return;
   if (reply.header.ByteSizeLong() > kFrameHeaderBytesMax || reply.payload.size() > kFramePayloadBytesMax)

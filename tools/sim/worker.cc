@@ -362,7 +362,8 @@ awaitable<void> Workload::RegisterWorker::run() {
   while (!load_.stopping_) {
     co_await runtime_.sleep(runtime_.jitter(load_.options_.think, 0.9));
     const auto which = rng_.below(load_.registers_.size());
-    co_await (rng_.chance(0.5) ? read(which) : write(which));
+    // Some mostly read: whoever writes finds out at once that nobody follows the one whom it asks.
+    co_await (rng_.chance(number_ % 3 == 0 ? 0.95 : 0.5) ? read(which) : write(which));
   }
 }
 

@@ -46,6 +46,8 @@ class Workload {
   std::string counts() const;
   const std::map<Errc, std::uint64_t>& failures() const { return failures_; }
   const Oracle& oracle() const { return oracle_; }
+  /// After prepare().
+  ArcNumber registers_arc() const { return registers_arc_; }
   SimHost& client(std::size_t index) { return *clients_.at(index); }
   std::size_t client_count() const { return clients_.size(); }
   /// How often a mount was killed while it wrote.
@@ -72,6 +74,7 @@ class Workload {
   History history_;
   ObjectId shared_ = 0;
   std::vector<Ino> registers_;
+  ArcNumber registers_arc_ = 0;
   std::vector<SimHost*> clients_;
   std::unique_ptr<Vanisher> vanisher_;
   std::size_t ready_ = 0, working_ = 0;

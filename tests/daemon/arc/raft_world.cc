@@ -16,7 +16,8 @@ constexpr auto kLater = [](const auto& a, const auto& b) {
 };
 }  // namespace
 
-RaftWorld::RaftWorld(std::uint64_t seed) : seed_(seed), rng_(Rng::derived(seed, "raft")) {
+RaftWorld::RaftWorld(std::uint64_t seed)
+    : seed_(seed), rng_(Rng::derived(seed, "raft")), hang_rng_(Rng::derived(seed, "hang")) {
   draw_plan();
 }
 RaftWorld::~RaftWorld() = default;
@@ -147,10 +148,12 @@ void RaftWorld::enqueue(Node& node, DiskWrite write) {
 void RaftWorld::flush(Node& node) {
   if (node.flushing || node.queue.empty()) return;
   node.flushing = true;
-  const auto count = node.queue.size();
+  const bool hangs = node.hung_until > now_;
+  const auto count = hangs && !node.hangs_whole ? 1 : node.queue.size();
   auto took = rng_.between(100us, plan_.fsync_max / 8);
   if (rng_.chance(0.1)) took = rng_.between(1ms, plan_.fsync_max);
   if (plan_.slow_disks) took = rng_.between(20ms, 600ms);
+  if (hangs) took = node.hangs_whole ? node.hung_until - now_ : hang_rng_.between(200ms, 900ms);
   at(took, [this, &node, count, incarnation = node.incarnation] {
     if (node.incarnation != incarnation) return;
     for (std::size_t i = 0; i < count && !violation_; ++i) {

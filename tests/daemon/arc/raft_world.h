@@ -39,6 +39,7 @@ struct RaftWorldPlan {
   double hunt = 0;          ///< Chance that a new leader is crashed between its first append and its first commit.
   bool churn = false;
   double cut = 0.1;
+  Duration hang_gap{};  ///< Mean time between disks that hang while their leader is cut off; 0: none does.
   std::array<int, 9> weights{};
 };
 
@@ -105,6 +106,8 @@ class RaftWorld {
     std::uint64_t place = 0;
     bool up = false, wiped = false, leaving = false, left = false;
     Time paused_until, stopped_at;
+    Time hung_until;           ///< Its disk takes one write at a time, and long;
+    bool hangs_whole = false;  ///< or all at once, and only then.
     double rate = 1;
     std::uint64_t incarnation = 0, born = 0;  ///< born: which Raft object.
     Platter disk;
@@ -162,6 +165,7 @@ class RaftWorld {
   void begin();
   void fault();
   void hunt(Node& node);
+  void hang();
   bool may_wipe(const Node& node) const;
   void wipe(Node& node);
   void hello();
@@ -172,6 +176,7 @@ class RaftWorld {
   void client_done(int number, std::uint64_t operation);
   void heal();
   bool settled(std::string* why);
+  std::string nodes_text() const;
   Node* pick(const std::function<bool(const Node&)>& which);
 
   // raft_world_checks.cc
@@ -184,6 +189,7 @@ class RaftWorld {
 
   const std::uint64_t seed_;
   Rng rng_;
+  Rng hang_rng_;  ///< Its own, so that all other chance of a seed is what it was.
   RaftWorldPlan plan_;
   Time now_;
   std::uint64_t order_ = 0;

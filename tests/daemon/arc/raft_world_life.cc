@@ -33,6 +33,7 @@ void RaftWorld::draw_plan() {
   plan_.churn = rng.chance(0.4);
   plan_.cut = rng.chance(0.7) ? 0.001 * static_cast<double>(rng.below(200)) : 0;
   for (auto& weight : plan_.weights) weight = rng.chance(0.3) ? 0 : 1 + static_cast<int>(rng.below(8));
+  if (hang_rng_.chance(0.25)) plan_.hang_gap = hang_rng_.between(2s, 8s);
 }
 
 void RaftWorld::begin() {
@@ -55,6 +56,7 @@ void RaftWorld::begin() {
   clients_.resize(3);
   for (int i = 0; i < static_cast<int>(clients_.size()); ++i) client_turn(i);
   at(plan_.fault_gap, [this] { fault(); });
+  if (plan_.hang_gap > 0s) at(plan_.hang_gap, [this] { hang(); });
 }
 
 void RaftWorld::run() {
@@ -135,7 +137,8 @@ void RaftWorld::fault() {
       break;
     }
     case 5:
-      if (auto* node = pick(up)) node->paused_until = now_ + rng_.between(50ms, 4s);
+      // Over when healing begins, like every fault: what a paused node has put off begins then.
+      if (auto* node = pick(up)) node->paused_until = std::min(now_ + rng_.between(50ms, 4s), Time() + plan_.chaos);
       break;
     case 6:
       if (auto* node = pick([this](const Node& n) { return may_wipe(n); }); node != nullptr && rng_.chance(0.4))
@@ -176,6 +179,34 @@ void RaftWorld::hunt(Node& node) {
     at(rng_.between(10ms, 1500ms), [this, &node, inc2 = node.incarnation] {
       if (!node.up && !node.wiped && !node.left && node.incarnation == inc2) start(node);
     });
+  });
+}
+
+/// Finding 11: a leader's disk hangs with entries that nobody else has, and hangs still when the next leader, elected
+/// while the old one was cut off, replaces them. What it then says waits for its new term to be on disk; so writes must
+/// come one by one, or what it says is true by the time it is said.
+void RaftWorld::hang() {
+  if (healing_) return;
+  at(hang_rng_.exponential(plan_.hang_gap) + 1ms, [this] { hang(); });
+  std::vector<Node*> leaders;
+  for (auto& node : nodes_)
+    if (node->up && node->raft && node->raft->leads()) leaders.push_back(node.get());
+  if (leaders.empty()) return;
+  auto& node = *leaders[hang_rng_.below(leaders.size())];
+  note(fmt::format("hang {}", node.number));
+  node.hangs_whole = hang_rng_.chance(0.3);
+  node.hung_until = std::min(now_ + hang_rng_.between(800ms, 4s), Time() + plan_.chaos);
+  std::vector<std::pair<int, int>> links;
+  for (auto& other : nodes_)
+    if (other.get() != &node) {
+      links.emplace_back(node.number, other->number);
+      links.emplace_back(other->number, node.number);
+    }
+  at(hang_rng_.between(0ms, 50ms), [this, links] {
+    for (const auto& link : links) cut_links_.insert(link);
+  });
+  at(hang_rng_.between(500ms, 1500ms), [this, links] {
+    for (const auto& link : links) cut_links_.erase(link);
   });
 }
 
@@ -223,7 +254,8 @@ void RaftWorld::wipe(Node& node) {
     return;
   }
   node.wiped = true;
-  at(rng_.between(100ms, 4s), [this] { start(add_node()); });
+  // The next one comes before the healing begins, like the end of every fault.
+  at(std::min(rng_.between(100ms, 4s), Time() + plan_.chaos - now_), [this] { start(add_node()); });
 }
 
 // ---- Views ----
@@ -388,7 +420,7 @@ void RaftWorld::heal() {
     if (!run_until(now_ + 100ms)) return;
     if (!settled(&why)) quiet_since = now_;
     if (now_ - quiet_since >= 1s) break;
-    if (now_ - began > kHealing + 1s) return fail("I29: not healed: " + why);
+    if (now_ - began > kHealing + 1s) return fail("I29: not healed: " + why + nodes_text());
   }
   numbers_.settled = quiet_since - began;
   const auto ok = numbers_.ok;
@@ -409,6 +441,21 @@ void RaftWorld::heal() {
   const auto seconds = static_cast<std::uint64_t>((now_ - began) / 1s);
   const auto members = static_cast<std::uint64_t>(std::ranges::count_if(nodes_, [](const auto& n) { return n->up; }));
   if ((numbers_.messages - messages) / (seconds * members) > 400) fail("I30: too many messages while nothing happens");
+}
+
+/// To find out why nothing happens.
+std::string RaftWorld::nodes_text() const {
+  std::string text;
+  for (const auto& node : nodes_) {
+    if (!node->up || !node->raft) continue;
+    const auto& raft = *node->raft;
+    text +=
+        fmt::format("; {}: term {}, {}{}{}, last {} of term {}, commit {}, durable {}, view {} {}, {} writes wait",
+                    node->number, raft.term(), raft.leads() ? "leads" : "follows", raft.passive() ? ", passive" : "",
+                    node->fetching ? ", fetching" : "", raft.log().last(), raft.log().last_term(), raft.commit(),
+                    raft.durable(), raft.view_index(), raft.view().text(), node->queue.size());
+  }
+  return text;
 }
 
 bool RaftWorld::settled(std::string* why) {
