@@ -85,22 +85,25 @@ bool ArcWatch::durable_on_majority(ArcNumber arc, const ArcView& view, std::uint
 
 // ---- After a step ----
 
-void ArcWatch::look() {
+void ArcWatch::look(const SimHost* only) {
   ++looks_;
   nodes_.resize(ring_.node_count());
-  for (Index i = 0; i < nodes_.size(); ++i) {
-    const auto* node = ring_.node(i);
-    if (node == nullptr) continue;
-    auto& known = nodes_[i];
-    if (std::exchange(known.boots, ring_.host(i).incarnation()) != known.boots || uuids_.empty()) {
-      Uuid uuid;
-      Uuid::parse(node->self().node(), uuid);
-      uuids_[uuid] = store(i);
-    }
-    for (const auto& [number, arc] : node->arcs()->parts()) look_at(i, *arc, known.arcs[number]);
-  }
+  for (Index i = 0; i < nodes_.size(); ++i)
+    if (only == nullptr || only == &ring_.host(i)) look_at_node(i);
   const auto arcs = ring_.map().count();
   if (looks_ % kLookAgainEvery == 0) look_again(static_cast<ArcNumber>(looks_ / kLookAgainEvery % arcs));
+}
+
+void ArcWatch::look_at_node(Index i) {
+  const auto* node = ring_.node(i);
+  if (node == nullptr) return;
+  auto& known = nodes_[i];
+  if (std::exchange(known.boots, ring_.host(i).incarnation()) != known.boots || uuids_.empty()) {
+    Uuid uuid;
+    Uuid::parse(node->self().node(), uuid);
+    uuids_[uuid] = store(i);
+  }
+  for (const auto& [number, arc] : node->arcs()->parts()) look_at(i, *arc, known.arcs[number]);
 }
 
 void ArcWatch::died(Index node) {

@@ -13,8 +13,9 @@
 //   I10 a replica stands only where a committed entry put it.
 // What is not whole yet (a snapshot being fetched, a wiped disk) is no witness, for or against.
 //
-// Owner: RingWorld. Thread: the world's. Errors: to RingWorld::violation. Cost: a few comparisons for each replica and
-// step, and a read of a simulated disk for what changed; records are hashed every kHashEvery entries.
+// Owner: RingWorld. Thread: the world's. Errors: to RingWorld::violation. Cost: a few comparisons for each replica of
+// the node that ran in the step, and a read of a simulated disk for what changed; records are hashed every kHashEvery
+// entries.
 
 #include <cstdint>
 #include <map>
@@ -30,6 +31,7 @@
 namespace chordfs {
 
 class RingWorld;
+class SimHost;
 
 class ArcWatch {
  public:
@@ -38,8 +40,8 @@ class ArcWatch {
   explicit ArcWatch(RingWorld& ring) : ring_(ring) {}
   ArcWatch(const ArcWatch&) = delete;
 
-  /// After each step.
-  void look();
+  /// After each step. `only`: nothing but this host has changed since the last look (World::only_stepped).
+  void look(const SimHost* only);
   /// This node's incarnation is no more; its disk stays.
   void died(Index node);
   /// Hashes the records of every replica: for a moment when all is calm (I4).
@@ -95,6 +97,7 @@ class ArcWatch {
     }
   };
 
+  void look_at_node(Index node);
   void look_at(Index node, Arc& arc, Seen& seen);
   void look_at_new(Index node, const Arc& arc, Seen& seen);
   void look_at_gone(Index node, ArcNumber arc);

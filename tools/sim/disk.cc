@@ -95,6 +95,9 @@ class SimDisk::Handle final : public Disk {
   awaitable<Result<void>> put_file(std::string name, std::vector<Bytes> pieces) override {
     check_file_name(name);
     std::string whole;
+    std::size_t bytes = 0;
+    for (const auto& piece : pieces) bytes += piece.size();
+    whole.reserve(bytes);
     for (const auto& piece : pieces) whole += piece.view();
     auto contents = Bytes::take(std::move(whole));
     auto when = after(platter_->options.latency.put_file, name);

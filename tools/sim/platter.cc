@@ -17,14 +17,14 @@ constexpr Duration kErasureForgottenAfter = 30s;
 // ---- Records ----
 
 std::optional<std::string> MapView::get(std::string_view key) const {
-  auto at = records_->find(std::string(key));
+  auto at = records_->find(key);
   if (at == records_->end()) return std::nullopt;
   return at->second;
 }
 
 void MapView::scan(std::string_view from, std::string_view to,
                    const std::function<bool(std::string_view, std::string_view)>& visit) const {
-  for (auto at = records_->lower_bound(std::string(from)); at != records_->end(); ++at)
+  for (auto at = records_->lower_bound(from); at != records_->end(); ++at)
     if ((!to.empty() && at->first >= to) || !visit(at->first, at->second)) return;
 }
 
@@ -38,18 +38,28 @@ RecordMap::iterator CopiedRecords::erase(RecordMap::iterator at) {
   return records_->erase(at);
 }
 
-void CopiedRecords::apply(const Batch& batch) {
+void CopiedRecords::apply(Batch batch) {
   if (batch.empty()) return;
   auto& records = own();
   for (const auto& range : batch.erased)
     for (auto at = records.lower_bound(range.from); at != records.end() && (range.to.empty() || at->first < range.to);)
       at = erase(at);
-  for (const auto& change : batch.changes) {
+  for (auto& change : batch.changes) {
     CHECK(change.key.size() < kKeyBytesMax, "key of {} bytes", change.key.size());
-    if (auto at = records.find(change.key); at != records.end()) erase(at);
-    if (!change.value) continue;
-    bytes_ += change.key.size() + change.value->size();
-    records.emplace(change.key, *change.value);
+    const auto at = records.lower_bound(change.key);
+    const bool found = at != records.end() && at->first == change.key;
+    if (!change.value) {
+      if (found) erase(at);
+      continue;
+    }
+    bytes_ += change.value->size();
+    if (found) {
+      bytes_ -= at->second.size();
+      at->second = std::move(*change.value);
+    } else {
+      bytes_ += change.key.size();
+      records.emplace_hint(at, std::move(change.key), std::move(*change.value));
+    }
   }
 }
 
@@ -83,7 +93,7 @@ void Platter::apply(Batch batch) {
 }
 
 void Platter::sync() {
-  for (const auto& batch : unsynced_) durable.apply(batch);
+  for (auto& batch : unsynced_) durable.apply(std::move(batch));
   unsynced_.clear();
 }
 

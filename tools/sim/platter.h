@@ -4,6 +4,7 @@
 
 #include <array>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -15,7 +16,7 @@
 
 namespace chordfs {
 
-using RecordMap = std::map<std::string, std::string>;
+using RecordMap = std::map<std::string, std::string, std::less<>>;
 
 class MapView final : public RecordView {
  public:
@@ -33,7 +34,7 @@ class CopiedRecords {
  public:
   std::shared_ptr<const RecordMap> share() const { return records_; }
   std::uint64_t bytes() const { return bytes_; }
-  void apply(const Batch& batch);
+  void apply(Batch batch);
   /// Inverts the bit that `chance` chooses; false: no such record, or it is empty.
   bool flip(const std::string& key, std::uint64_t chance);
 

@@ -446,7 +446,7 @@ std::string RingWorld::ring_text() const {
 }
 
 void RingWorld::check_step() {
-  arcs_.look();
+  arcs_.look(world_.only_stepped());
   transactions_.look();
   if (std::exchange(ring_changed_, false) && options_.check_ring) check_ring();
   fate_changed_ = false;

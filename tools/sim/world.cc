@@ -1,11 +1,22 @@
 #include "tools/sim/world.h"
 
+#include <malloc.h>
+
 #include <algorithm>
 
 #include "proto/base/check.h"
 #include "tools/sim/incarnation.h"
 
 namespace chordfs {
+
+namespace {
+/// Blocks and files come and go by the hundred kilobytes: by default each would be mapped, zeroed and given back.
+void keep_memory() {
+  mallopt(M_MMAP_THRESHOLD, 1 << 30);
+  mallopt(M_TRIM_THRESHOLD, 1 << 30);
+  mallopt(M_TOP_PAD, 16 << 20);
+}
+}  // namespace
 
 World::World(WorldOptions options)
     : options_(options),
@@ -14,7 +25,9 @@ World::World(WorldOptions options)
       runtime_(*this, nullptr, SimClock{}, Rng::derived(options.seed, "world runtime")),
       tasks_(runtime_),
       burials_(runtime_),
-      network_(*this, Rng::derived(options.seed, "network")) {}
+      network_(*this, Rng::derived(options.seed, "network")) {
+  keep_memory();
+}
 
 World::~World() {
   tasks_.stop();
@@ -64,6 +77,7 @@ bool World::step(Time limit) {
   CHECK(events_at_now_ < kEventsPerInstantMax, "events without end at one moment");
   now_ = *at;
   ++steps_;
+  only_stepped_ = std::exchange(meddled_, false) ? nullptr : owner.host;
   auto callback = events_.take(slot);
   if (owner.runtime != nullptr)
     record(Trace::What::timer, owner.host == nullptr ? Trace::kNobody : owner.host->index());
@@ -77,6 +91,7 @@ bool World::step(Time limit) {
 
 void World::run_for(Duration duration) {
   const Time end = now_ + duration;
+  meddled_ = true;
   settle();
   while (step(end));
   now_ = end;
@@ -84,6 +99,7 @@ void World::run_for(Duration duration) {
 
 bool World::run_until(const std::function<bool()>& done, Duration limit) {
   const Time end = now_ + limit;
+  meddled_ = true;
   settle();
   while (!done()) {
     if (step(end)) continue;

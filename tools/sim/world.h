@@ -88,6 +88,9 @@ class World {
   void spawn(std::string name, awaitable<void> task) { tasks_.spawn(std::move(name), std::move(task)); }
   /// Called after every step, in order of registration. Must not change the world.
   void after_step(std::function<void()> look) { looks_.push_back(std::move(look)); }
+  /// For after_step: the only host that ran since it was called last, memory, disk and all. Nothing: perhaps several,
+  /// for something came from outside.
+  const SimHost* only_stepped() const { return only_stepped_; }
 
   void run_for(Duration duration);
   /// Stops after the first step that makes `done` true; false if `limit` passed first.
@@ -126,6 +129,8 @@ class World {
   Trace trace_;
   std::uint64_t steps_ = 0;
   std::uint64_t events_at_now_ = 0;
+  const SimHost* only_stepped_ = nullptr;
+  bool meddled_ = true;  ///< Between two steps the test may do anything to any host.
   SimRuntime runtime_;
   TaskGroup tasks_;
   TaskGroup burials_;  ///< Never cancelled.
