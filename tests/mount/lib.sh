@@ -2,6 +2,7 @@
 # shellcheck shell=bash disable=SC2034
 #
 #   start_node NAME [PEER]      PEER: the name of a node, PORT or HOST:PORT. Returns when it serves. $(peer NAME) is HOST:PORT
+#                               With the options in the array node_options
 #   kill_node NAME [SIGNAL]     ends it (KILL) and waits until it is gone; stop_node NAME: by SIGTERM, and it must succeed
 #   leave_node NAME VIA [--force]   by `chordfs leave`
 #   restart_node NAME [PEER]    again, on its old port and data
@@ -28,6 +29,7 @@ cd "$work"
 export PYTHONDONTWRITEBYTECODE=1 LC_ALL=C
 
 declare -A node_pid=() node_port=() node_log=() mount_pid=() runs=()
+node_options=()
 background=()  # Processes of the test's own that may outlive a failure.
 
 step() { printf '%4ds  %s\n' "$SECONDS" "$*"; }
@@ -73,7 +75,7 @@ launch_node() {  # Without waiting until it serves.
   new_log "node-$name"
   node_log[$name]=$log
   CHORDFS_TEST=$work "$bin/chordfs-node" "${node_port[$name]}" "${arguments[@]}" --data "$work/data/$name" \
-    --listen 127.0.0.1 >"$log" 2>&1 </dev/null &
+    --listen 127.0.0.1 "${node_options[@]}" >"$log" 2>&1 </dev/null &
   node_pid[$name]=$!
 }
 node_serves() {

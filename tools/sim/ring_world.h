@@ -37,6 +37,7 @@ struct RingWorldOptions {
   int arc_bits = 4;
   int positions = 2;
   int replicas = 3;
+  bool relaxed = false;
   Duration evict_after = 3s;
   SimDiskOptions disk = {};
   bool check_ring = false;   ///< Zave's invariant; only for failures that her theorem allows.
@@ -133,6 +134,7 @@ class RingWorld {
     std::vector<Endpoint> via;
     NodeProgram* program = nullptr;  ///< While the process lives.
     std::uint64_t wipes = 0;
+    std::uint64_t power_losses = 0;
     bool leaving = false;
     bool gone = false;
   };
