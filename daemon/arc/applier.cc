@@ -35,7 +35,7 @@ Batch apply_all(const StateMachine& machine, const std::vector<ToApply>& entries
   std::map<ArcNumber, std::uint64_t> last;
   for (const auto& entry : entries) {
     auto& arc = records.try_emplace(entry.arc, entry.arc, overlay).first->second;
-    const bool operation = entry.kind == EntryKind::operation && !arc.corrupt();
+    const bool operation = is_operation(entry.kind) && !arc.corrupt();
     applied.answers.push_back(operation ? machine.apply(entry.arc, arc, entry.index, entry.operation) : std::string());
     last[entry.arc] = entry.index;
   }
@@ -53,12 +53,12 @@ Batch apply_all(const StateMachine& machine, const std::vector<ToApply>& entries
 void cut_if_long(Arc& arc, Time now, Batch& batch) {
   const auto& log = arc.raft->log();
   if (log.size() < kLogEntriesMax && log.bytes() < kLogBytesMax) return;
-  auto up_to = std::min(arc.applied, log.base() + log.size() / 2);
+  auto up_to = std::min({arc.applied, arc.raft->stable(), log.base() + log.size() / 2});
   if (arc.keep_log_until > now) up_to = std::min(up_to, arc.keep_log_from);
   if (up_to <= log.base()) return;
   arc.raft->cut(up_to);
   batch.erase_range(keys::log(arc.number, 0), keys::log(arc.number, up_to + 1));
-  put_base(batch, arc.number, arc.raft->log(), false);
+  put_base(batch, arc.number, arc.raft->log(), arc.raft->stable(), false);
 }
 }  // namespace
 

@@ -44,6 +44,7 @@ Arcs::Arcs(Runtime& runtime, Disk& disk, BlockStore& blocks, std::shared_ptr<con
                   .fatal = hooks_.fatal}),
       copies_(runtime, blocks, {.call = hooks_.call, .members = [this](ArcNumber arc) { return members_of(arc); }}),
       tasks_(runtime) {
+  writer_.set_relaxed(options_.raft.relaxed);
   Uuid::parse(options_.self.node(), self_);
   changer_ = std::make_unique<ViewChanger>(*this);
 }
@@ -70,13 +71,31 @@ awaitable<Result<void>> Arcs::create(ArcMap map) {
     for (ArcNumber arc = 0; arc < map.count(); ++arc) {
       batch.put(keys::replica(arc), seal_record(keys::replica(arc), replica.SerializeAsString()));
       batch.put(keys::hard_state(arc), seal_record(keys::hard_state(arc), hard.SerializeAsString()));
-      put_base(batch, arc, log, false);
+      put_base(batch, arc, log, log.base(), false);
       put_applied(batch, arc, log.base());
     }
     return batch;
   }));
   CO_TRY_VOID(co_await disk_.commit({}, Sync::yes));
   co_return co_await recover(map);
+}
+
+awaitable<Result<void>> Arcs::doubt() {
+  CO_TRY_VOID(co_await disk_.update([](const RecordView& view) {
+    Batch batch;
+    view.scan("v", "w", [&](std::string_view key, std::string_view value) {
+      disk::HardState hard;
+      if (!parse_sealed(std::string(key), std::string(value), hard)) return true;  // recover() says so.
+      // A term in which it has acknowledged nothing: whoever leads steps down, and forgets what this replica told it.
+      hard.set_term(hard.term() + 1);
+      hard.clear_vote();
+      hard.set_doubt(hard.term());
+      batch.put(std::string(key), seal_record(std::string(key), hard.SerializeAsString()));
+      return true;
+    });
+    return batch;
+  }));
+  co_return co_await disk_.commit({}, Sync::yes);
 }
 
 awaitable<Result<void>> Arcs::recover(ArcMap map) {
@@ -120,8 +139,9 @@ awaitable<Result<void>> Arcs::recover_arc(ArcNumber number) {
   disk::HardState hard;
   disk::LogBase base;
   if (!found->replica || !parse_sealed(keys::replica(number), *found->replica, replica)) co_return damaged;
-  auto arc = std::make_shared<Arc>(number);
-  arcs_[number] = arc;
+  auto& place = arcs_[number];
+  if (!place) place = std::make_shared<Arc>(number);
+  auto arc = place;
   arc->highest = {replica.term(), replica.index()};
   if (replica.gone()) co_return Result<void>();
   if (!found->base || !parse_sealed(keys::log_base(number), *found->base, base)) co_return damaged;
@@ -134,7 +154,7 @@ awaitable<Result<void>> Arcs::recover_arc(ArcNumber number) {
     auto entry = decode_entry(number, index, stored);
     if (!entry || index != log.last() + 1 || !log.append(std::move(*entry))) co_return damaged;
   }
-  Raft::HardState hard_state{.term = hard.term()};
+  Raft::HardState hard_state{.term = hard.term(), .vote = {}, .doubt = hard.doubt()};
   if (!hard.vote().empty()) Uuid::parse(hard.vote(), hard_state.vote);
   std::uint64_t applied = base.index();
   if (!base.installing() && found->applied && found->applied->size() == 8)
@@ -145,6 +165,7 @@ awaitable<Result<void>> Arcs::recover_arc(ArcNumber number) {
                      .hard = hard_state,
                      .log = std::move(log),
                      .applied = applied,
+                     .stable = base.stable(),
                      .passive = base.installing()});
   co_return Result<void>();
 }
@@ -240,11 +261,11 @@ awaitable<Result<ArcPtr>> Arcs::begin(ArcNumber number) {
   }
 }
 
-awaitable<Result<std::string>> Arcs::propose(ArcNumber number, std::string operation) {
+awaitable<Result<std::string>> Arcs::propose(ArcNumber number, std::string operation, EntryKind kind) {
   CO_TRY(auto arc, co_await begin(number));
   if (writer_.full())
     co_return Error{Errc::disk_full, fmt::format("the disk of {} is full", endpoint_of(options_.self).text())};
-  auto index = arc->raft->propose(std::move(operation));
+  auto index = arc->raft->propose(std::move(operation), kind);
   if (!index) co_return not_owner(number);
   auto done = arc->waiting.emplace(*index, Arc::Waiter{.term = arc->raft->term(), .done = {}}).first->second.done;
   touch(arc);
@@ -254,6 +275,11 @@ awaitable<Result<std::string>> Arcs::propose(ArcNumber number, std::string opera
     if (arc->leads() && arc->raft->heard_majority())
       co_return Error{Errc::timed_out, fmt::format("arc {}: its members are slow", number)};
   }
+}
+
+awaitable<Result<void>> Arcs::sync(ArcNumber number) {
+  if (options_.raft.relaxed) CO_TRY_VOID(co_await propose(number, {}, EntryKind::nothing));
+  co_return Result<void>();
 }
 
 awaitable<Result<std::string>> Arcs::query(ArcNumber number, std::string query) {

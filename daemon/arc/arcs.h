@@ -51,7 +51,7 @@ class Arcs {
   struct Options {
     wire::Peer self;
     Duration evict_after = 60s;
-    RaftOptions raft;
+    RaftOptions raft;  ///< `relaxed` with the rest.
   };
 
   Arcs(Runtime& runtime, Disk& disk, BlockStore& blocks, std::shared_ptr<const StateMachine> machine, Options options,
@@ -60,6 +60,8 @@ class Arcs {
 
   /// A new ring: every arc begins here, with what the state machine puts into it.
   awaitable<Result<void>> create(ArcMap map);
+  /// Before recover(): the machine went down with what was not synced. No replica here knows what it acknowledged.
+  awaitable<Result<void>> doubt();
   /// Reads what this node has a part in.
   awaitable<Result<void>> recover(ArcMap map);
   void start();
@@ -78,7 +80,9 @@ class Arcs {
   std::size_t parts_left() const;
 
   /// Commits one operation and returns the state machine's answer to it.
-  awaitable<Result<std::string>> propose(ArcNumber arc, std::string operation);
+  awaitable<Result<std::string>> propose(ArcNumber arc, std::string operation, EntryKind kind = EntryKind::synced);
+  /// Everything that was acknowledged in the arc before the call is synced on a majority when it returns.
+  awaitable<Result<void>> sync(ArcNumber arc);
   /// Linearizable: sees everything that was acknowledged before the call.
   awaitable<Result<std::string>> query(ArcNumber arc, std::string query);
   /// Blocks; put and drop at the leader only.
@@ -120,6 +124,7 @@ class Arcs {
   void step(const Uuid& from, const wire::RaftMessage& message);
   awaitable<void> adopt(ArcPtr arc, Generation generation, wire::RaftMessage message, Uuid from);
   awaitable<void> remove(ArcPtr arc);
+  awaitable<void> roll_back(ArcPtr arc);
   awaitable<Result<void>> erase(ArcPtr arc, disk::ArcReplica replica, bool anew);
   awaitable<void> retire(ArcPtr arc);
   awaitable<void> ask_if_member(ArcPtr arc);

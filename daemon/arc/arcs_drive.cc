@@ -43,6 +43,10 @@ void Arcs::flush(const ArcPtr& arc) {
     arc->broken = Error{Errc::corrupt, *raft.fault()};
     spdlog::critical("{}: this copy of the arc serves no more", *raft.fault());
   }
+  if (raft.diverged()) {
+    tasks_.spawn("roll a replica back", roll_back(arc));
+    return;
+  }
   if (raft.gone()) {
     tasks_.spawn("remove a replica", remove(arc));
     return;

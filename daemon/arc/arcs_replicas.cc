@@ -7,6 +7,7 @@
 #include "daemon/arc/keys.h"
 #include "daemon/arc/raft/defects.h"
 #include "daemon/arc/view_changer.h"
+#include "daemon/store/commit_when_room.h"
 #include "daemon/store/log_record.h"
 
 namespace chordfs {
@@ -57,16 +58,8 @@ awaitable<Result<void>> Arcs::erase(ArcPtr arc, disk::ArcReplica replica, bool a
   for (char kind : {'a', 'b', 'l', 'p', 'v'})
     batch.erase_range(keys::of_arc(kind, number), keys::end_of_arc(kind, number));
   batch.put(keys::replica(number), seal_record(keys::replica(number), replica.SerializeAsString()));
-  if (anew) put_base(batch, number, RaftLog(0, 0, ArcView{}, 0), true);
-  for (;;) {
-    auto written = co_await disk_.commit(batch, Sync::yes);
-    if (written || written.code() == Errc::cancelled) co_return written;
-    if (written.code() != Errc::disk_full) {
-      hooks_.fatal(written.error());
-      co_return written;
-    }
-    co_await runtime_.sleep(1s);
-  }
+  if (anew) put_base(batch, number, RaftLog(0, 0, ArcView{}, 0), 0, true);
+  co_return co_await commit_when_room(runtime_, disk_, std::move(batch), Sync::yes, hooks_.fatal);
 }
 
 awaitable<void> Arcs::adopt(ArcPtr arc, Generation generation, wire::RaftMessage message, Uuid from) {
@@ -83,6 +76,7 @@ awaitable<void> Arcs::adopt(ArcPtr arc, Generation generation, wire::RaftMessage
                      .hard = {},
                      .log = RaftLog(0, 0, ArcView{}, 0),
                      .applied = 0,
+                     .stable = 0,
                      .passive = true});
   arc->replacing = false;
   arc->raft->step(from, message);
@@ -105,6 +99,31 @@ awaitable<void> Arcs::remove(ArcPtr arc) {
   arc->replacing = false;
   arc->changed.notify_all();
   co_await retire(arc);
+}
+
+/// Relaxed: what a majority lost with its power goes here too. What is stable stays, in the log; the records, which
+/// have taken in more, are fetched again.
+awaitable<void> Arcs::roll_back(ArcPtr arc) {
+  if (std::exchange(arc->replacing, true)) co_return;
+  const auto number = arc->number;
+  const auto from = *arc->raft->diverged();
+  spdlog::warn("arc {}: entries from {} on were lost by the others with their power: taken back here", number, from);
+  fail_waiting(*arc, not_owner(number));
+  arc->changed.notify_all();
+  while (arc->applying || arc->fetching) co_await arc->changed.wait();
+  Batch batch;
+  batch.erase_range(keys::log(number, from), keys::end_of_arc('l', number));
+  put_base(batch, number, arc->raft->log(), arc->raft->stable(), true);
+  if (!co_await commit_when_room(runtime_, disk_, std::move(batch), Sync::yes, hooks_.fatal)) co_return;
+  if (auto again = co_await recover_arc(number); !again) {
+    hooks_.fatal(again.error());
+    co_return;
+  }
+  arc->led_term = 0;
+  arc->complete.clear();
+  arc->replacing = false;
+  touch(arc);
+  arc->changed.notify_all();
 }
 
 /// A removed replica's blocks go once every member has them.

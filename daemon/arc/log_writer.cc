@@ -2,10 +2,12 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <set>
 
 #include "daemon/arc/arc.pb.h"
 #include "daemon/arc/keys.h"
+#include "daemon/store/commit_when_room.h"
 #include "daemon/store/log_record.h"
 
 namespace chordfs {
@@ -14,7 +16,6 @@ namespace {
 /// One sync carries at most this much, so that a flood cannot delay the first of it for long.
 constexpr std::size_t kGroupEntriesMax = 1024;
 constexpr std::size_t kGroupBytesMax = 8U << 20;
-constexpr Duration kFullPause = 500ms;
 constexpr std::size_t kTermBytes = 8;
 }  // namespace
 
@@ -28,19 +29,20 @@ std::string encode_entry(ArcNumber arc, std::uint64_t index, const LogEntry& ent
 
 Result<LogEntry> decode_entry(ArcNumber arc, std::uint64_t index, std::string_view stored) {
   TRY(auto record, decode_log_record(arc, index, stored));
-  if (record.payload.size() < kTermBytes || record.kind > static_cast<std::uint8_t>(EntryKind::view))
+  if (record.payload.size() < kTermBytes || record.kind > static_cast<std::uint8_t>(EntryKind::synced))
     return Error{Errc::corrupt, fmt::format("entry {} of arc {} is none of ours", index, arc)};
   return LogEntry{.term = read_u64(record.payload),
                   .kind = static_cast<EntryKind>(record.kind),
                   .payload = std::string(record.payload.substr(kTermBytes))};
 }
 
-void put_base(Batch& batch, ArcNumber arc, const RaftLog& log, bool installing) {
+void put_base(Batch& batch, ArcNumber arc, const RaftLog& log, std::uint64_t stable, bool installing) {
   disk::LogBase base;
   base.set_index(log.base());
   base.set_term(log.base_term());
   *base.mutable_view() = to_wire(log.view_at(log.base()));
   base.set_view_index(log.view_index_at(log.base()));
+  base.set_stable(std::min(stable, log.base()));
   base.set_installing(installing);
   batch.put(keys::log_base(arc), seal_record(keys::log_base(arc), base.SerializeAsString()));
 }
@@ -88,12 +90,13 @@ std::vector<LogWriter::Job> LogWriter::take_group(Batch& batch) {
     if (write.truncate) batch.erase_range(keys::log(number, *write.truncate), keys::end_of_arc('l', number));
     if (write.new_base) {
       batch.erase_range(keys::log(number, 0), keys::log(number, job.raft->log().base() + 1));
-      put_base(batch, number, job.raft->log(), false);
+      put_base(batch, number, job.raft->log(), job.raft->stable(), false);
       put_applied(batch, number, job.raft->log().base());
     }
     if (write.hard) {
       disk::HardState hard;
       hard.set_term(write.hard->term);
+      hard.set_doubt(write.hard->doubt);
       if (!write.hard->vote.empty()) hard.set_vote(write.hard->vote.bytes());
       batch.put(keys::hard_state(number), seal_record(keys::hard_state(number), hard.SerializeAsString()));
     }
@@ -114,18 +117,12 @@ awaitable<void> LogWriter::write_loop() {
     Batch batch;
     auto group = take_group(batch);
     if (group.empty()) continue;
-    for (;;) {
-      auto written = co_await disk_.commit(batch, Sync::yes);
-      if (written) break;
-      if (written.code() == Errc::disk_full) {
-        if (!std::exchange(full_, true))
-          spdlog::error("{}: nothing is taken until there is room", written.error().text());
-        co_await runtime_.sleep(kFullPause);
-        continue;
-      }
-      if (written.code() != Errc::cancelled) hooks_.fatal(written.error());
-      co_return;
-    }
+    const bool late = relaxed_ && std::ranges::all_of(group, [](const Job& job) { return job.write.may_be_late(); });
+    auto written = co_await commit_when_room(
+        runtime_, disk_, std::move(batch), late ? Sync::no : Sync::yes, hooks_.fatal, [this](const Error& error) {
+          if (!std::exchange(full_, true)) spdlog::error("{}: nothing is taken until there is room", error.text());
+        });
+    if (!written) co_return;
     if (std::exchange(full_, false)) spdlog::info("the disk has room again");
     for (auto& job : group) {
       job.raft->persisted(job.write.id);

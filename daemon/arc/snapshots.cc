@@ -4,6 +4,7 @@
 
 #include "daemon/arc/keys.h"
 #include "daemon/arc/log_writer.h"
+#include "daemon/store/commit_when_room.h"
 #include "daemon/store/log_record.h"
 
 namespace chordfs {
@@ -16,6 +17,8 @@ constexpr std::size_t kFetchesMax = 8;
 constexpr Duration kPageTimeout = 2s;
 constexpr int kTriesMax = 3;
 constexpr Duration kPause = 200ms;
+constexpr Duration kStablePatience = 1s;
+constexpr Duration kStablePoll = 50ms;
 }  // namespace
 
 Snapshots::Snapshots(Runtime& runtime, Disk& disk, std::shared_ptr<const StateMachine> machine, Hooks hooks)
@@ -51,6 +54,14 @@ awaitable<Result<std::uint64_t>> Snapshots::open(ArcPtr arc) {
   }));
   const auto term = raft->log().term_at(*index);
   if (raft != arc->raft || !term || raft->passive()) co_return Error{Errc::busy, "the arc is in flux here"};
+  // What a replica begins with had better never be taken back. Unless it needs these records to make the majority that
+  // says so.
+  const auto until = runtime_.now() + kStablePatience;
+  while (raft == arc->raft && raft->stable() < *index && runtime_.now() < until)
+    co_await arc->changed.wait_for(runtime_, kStablePoll);
+  if (raft != arc->raft || raft->passive() || !raft->log().term_at(*index))
+    co_return Error{Errc::busy, "the arc is in flux here"};
+  one->stable = std::min(raft->stable(), *index);
   one->index = *index;
   one->term = *term;
   one->view = raft->log().view_at(*index);
@@ -98,6 +109,7 @@ awaitable<Result<Reply>> Snapshots::page(wire::ArcPageRequest request) {
   page->set_snapshot(id);
   page->set_index(one->index);
   page->set_term(one->term);
+  page->set_stable(one->stable);
   *page->mutable_view() = to_wire(one->view);
   page->set_view_index(one->view_index);
   if (page->last()) open_.erase(id);
@@ -138,18 +150,6 @@ awaitable<void> Snapshots::run(ArcPtr arc, Replica from) {
   hooks_.touch(arc);  // Still passive: begins again.
 }
 
-awaitable<Result<void>> Snapshots::commit(Batch batch, Sync sync) {
-  for (;;) {
-    auto written = co_await disk_.commit(batch, sync);
-    if (written || written.code() == Errc::cancelled) co_return written;
-    if (written.code() != Errc::disk_full) {
-      hooks_.fatal(written.error());
-      co_return written;
-    }
-    co_await runtime_.sleep(1s);
-  }
-}
-
 awaitable<Result<wire::ArcPage>> Snapshots::ask(const Replica& from, wire::ArcPageRequest ask) {
   const auto peer = peer_of(from, hooks_.address(from));
   Error last;
@@ -170,15 +170,15 @@ awaitable<Result<void>> Snapshots::copy(ArcPtr arc, std::shared_ptr<Raft> raft, 
   wire::ArcPageRequest ask_for;
   ask_for.set_arc(number);
   CO_TRY(auto page, co_await ask(from, ask_for));
-  const auto index = page.index(), term = page.term(), view_index = page.view_index();
+  const auto index = page.index(), term = page.term(), view_index = page.view_index(), stable = page.stable();
   auto view = view_from(page.view());
   if (!view || term == 0) co_return Error{Errc::bad_message, "a snapshot without a view"};
   if (index < raft->log().base()) co_return Error{Errc::stale, "these records are older than ours"};
   // From here on what stands on disk is no state of the arc, until the last page is there.
   Batch begin;
-  put_base(begin, number, raft->log(), true);
+  put_base(begin, number, raft->log(), raft->stable(), true);
   begin.erase_range(keys::of_arc('a', number), keys::end_of_arc('a', number));
-  CO_TRY_VOID(co_await commit(std::move(begin), Sync::yes));
+  CO_TRY_VOID(co_await commit_when_room(runtime_, disk_, std::move(begin), Sync::yes, hooks_.fatal));
   for (;;) {
     if (page.keys_size() != page.values_size()) co_return Error{Errc::bad_message, "a page whose keys lack values"};
     Batch batch;
@@ -189,7 +189,7 @@ awaitable<Result<void>> Snapshots::copy(ArcPtr arc, std::shared_ptr<Raft> raft, 
         co_return Error{Errc::bad_message, "a record that the tree does not know"};
       batch.put(keys::record(number, page.keys(i)), page.values(i));
     }
-    CO_TRY_VOID(co_await commit(std::move(batch), Sync::no));
+    CO_TRY_VOID(co_await commit_when_room(runtime_, disk_, std::move(batch), Sync::no, hooks_.fatal));
     if (page.last()) break;
     if (page.keys().empty()) co_return Error{Errc::bad_message, "an empty page"};
     ask_for.set_snapshot(page.snapshot());
@@ -198,7 +198,7 @@ awaitable<Result<void>> Snapshots::copy(ArcPtr arc, std::shared_ptr<Raft> raft, 
     if (page.index() != index) co_return Error{Errc::bad_message, "pages of two snapshots"};
   }
   if (raft != arc->raft || arc->replacing) co_return Error{Errc::stale, "the replica was replaced meanwhile"};
-  if (!raft->install(index, term, std::move(*view), view_index))
+  if (!raft->install(index, term, std::move(*view), view_index, stable))
     co_return Error{Errc::stale, "these records are older than ours"};
   hooks_.touch(arc);
   // The log's writer puts the new base, in its order; then everything before it is durable too.

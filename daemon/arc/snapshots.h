@@ -39,7 +39,7 @@ class Snapshots {
   struct Open {
     ArcNumber arc = 0;
     std::shared_ptr<const RecordView> records;
-    std::uint64_t index = 0, term = 0, view_index = 0;
+    std::uint64_t index = 0, term = 0, view_index = 0, stable = 0;
     ArcView view;
     Time touched{};
   };
@@ -48,7 +48,6 @@ class Snapshots {
   awaitable<void> run(ArcPtr arc, Replica from);
   awaitable<Result<void>> copy(ArcPtr arc, std::shared_ptr<Raft> raft, Replica from);
   awaitable<Result<wire::ArcPage>> ask(const Replica& from, wire::ArcPageRequest request);
-  awaitable<Result<void>> commit(Batch batch, Sync sync);
 
   Runtime& runtime_;
   Disk& disk_;

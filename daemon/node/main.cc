@@ -9,6 +9,7 @@
 
 #include "daemon/node/node.h"
 #include "daemon/node/options.h"
+#include "daemon/store/data_directory.h"
 #include "daemon/store/real_disk.h"
 #include "proto/rpc/asio_runtime.h"
 #include "proto/rpc/tcp_transport.h"
@@ -93,6 +94,8 @@ int serve(NodeOptions options) {
                     .arc_bits = options.arc_bits,
                     .positions = options.positions,
                     .replicas = options.replicas,
+                    .relaxed = options.relaxed,
+                    .boot = boot_of_the_machine(),
                     .zone = options.zone,
                     .evict_after = options.evict_after,
                     .sweep_every = options.sweep_every};

@@ -15,6 +15,7 @@ constexpr Duration kSavePeersEvery = 1s;
 /// The last answers to `chordfs leave` go out before the process ends.
 constexpr Duration kFarewell = 2s;
 constexpr std::size_t kPeersSavedMax = 256;
+constexpr std::string_view kStoppedWell = "stopped";
 
 Uuid new_uuid(Runtime& runtime) {
   auto high = runtime.random();
@@ -26,6 +27,7 @@ Uuid new_uuid(Runtime& runtime) {
 struct Node::Identity {
   Uuid node;
   std::optional<wire::RingInfo> ring;  ///< None: not in a ring yet.
+  std::optional<std::string> boot;     ///< The last that wrote here: n+boot; kStoppedWell if nothing was left unsynced.
 };
 
 Node::Node(Runtime& runtime, Transport& transport, Disk& disk, NodeConfig config)
@@ -35,12 +37,13 @@ Node::~Node() = default;
 
 awaitable<Result<Node::Identity>> Node::load_identity() {
   struct Found {
-    std::optional<std::string> node, ring;
+    std::optional<std::string> node, ring, boot;
   };
   auto found = std::make_shared<Found>();
   CO_TRY_VOID(co_await disk_.read([found](const RecordView& view) {
     found->node = view.get(keys::node("identity"));
     found->ring = view.get(keys::node("ring"));
+    found->boot = view.get(keys::node("boot"));
   }));
   Identity identity;
   if (!found->node) {
@@ -53,6 +56,10 @@ awaitable<Result<Node::Identity>> Node::load_identity() {
   }
   CO_TRY(auto node, open_record(keys::node("identity"), *found->node));
   if (!Uuid::parse(node, identity.node)) co_return Error{Errc::corrupt, "the node's identity is damaged"};
+  if (found->boot) {
+    CO_TRY(auto boot, open_record(keys::node("boot"), *found->boot));
+    identity.boot = std::string(boot);
+  }
   if (!found->ring) co_return identity;
   CO_TRY(auto ring, open_record(keys::node("ring"), *found->ring));
   wire::RingInfo info;
@@ -68,6 +75,7 @@ awaitable<Result<void>> Node::save_ring() {
   info.set_arc_bits(static_cast<std::uint32_t>(map_.bits()));
   info.set_positions(static_cast<std::uint32_t>(ring_->positions()));
   info.set_replicas(static_cast<std::uint32_t>(ring_->replicas()));
+  info.set_relaxed(ring_->relaxed());
   // Their order is who was heard last, which changes all the time and matters only when there are too many.
   std::set<std::string> peers;
   for (auto& peer : ring_->known_peers()) {
@@ -98,6 +106,24 @@ awaitable<Result<void>> Node::start() {
   co_return Result<void>();
 }
 
+awaitable<Result<void>> Node::put_boot(std::string boot) {
+  Batch batch;
+  batch.put(keys::node("boot"), seal_record(keys::node("boot"), boot));
+  return disk_.commit(std::move(batch), Sync::yes);
+}
+
+/// In a relaxed ring a machine that went down took with it what was acknowledged and not synced.
+awaitable<Result<void>> Node::look_at_boot(const Identity& identity) {
+  if (!ring_->relaxed() || config_.boot.empty()) co_return Result<void>();
+  if (identity.boot && *identity.boot != config_.boot && *identity.boot != kStoppedWell) {
+    spdlog::warn("this machine went down while the node ran: its copies count again once they have caught up");
+    CO_TRY_VOID(co_await arcs_->doubt());
+  }
+  CO_TRY_VOID(co_await put_boot(config_.boot));
+  boot_noted_ = true;
+  co_return Result<void>();
+}
+
 awaitable<Result<void>> Node::enter_ring(Identity& identity) {
   auto info = identity.ring.value_or(wire::RingInfo());
   bool known = identity.ring.has_value();
@@ -108,6 +134,7 @@ awaitable<Result<void>> Node::enter_ring(Identity& identity) {
     make_ring(info);
     // What this node holds is served whether or not the ring has formed around it yet: custody is in the logs.
     make_layers();
+    CO_TRY_VOID(co_await look_at_boot(identity));
     CO_TRY_VOID(co_await arcs_->recover(map_));
     arcs_->start();
     if (!config_.join.empty()) {
@@ -128,6 +155,7 @@ awaitable<Result<void>> Node::enter_ring(Identity& identity) {
     info.set_arc_bits(static_cast<std::uint32_t>(config_.arc_bits));
     info.set_positions(static_cast<std::uint32_t>(config_.positions));
     info.set_replicas(static_cast<std::uint32_t>(config_.replicas));
+    info.set_relaxed(config_.relaxed);
     make_ring(info);
     ring_->create();
     ring_->start();
@@ -139,6 +167,7 @@ awaitable<Result<void>> Node::enter_ring(Identity& identity) {
   }
   ring_id_ = ring_->uuid();
   make_layers();
+  CO_TRY_VOID(co_await look_at_boot(identity));
   CO_TRY_VOID(co_await (config_.join.empty() ? arcs_->create(map_) : arcs_->recover(map_)));
   arcs_->start();
   // Last, so that a start that failed half-way is a new node again next time.
@@ -153,6 +182,7 @@ void Node::make_ring(const wire::RingInfo& info) {
     config.arc_bits = static_cast<int>(info.arc_bits());
     config.positions = static_cast<int>(info.positions());
     config.replicas = static_cast<int>(info.replicas());
+    config.relaxed = info.relaxed();
   }
   config.zone = config_.zone;
   config.peers = {info.peers().begin(), info.peers().end()};
@@ -170,7 +200,7 @@ void Node::make_layers() {
   order_ = std::make_unique<Order>(runtime_, transport_, *ring_);
   arcs_ = std::make_unique<Arcs>(
       runtime_, disk_, *blocks_, std::make_shared<const Tree>(map_),
-      Arcs::Options{.self = self_, .evict_after = config_.evict_after, .raft = {}},
+      Arcs::Options{.self = self_, .evict_after = config_.evict_after, .raft = {.relaxed = ring_->relaxed()}},
       Arcs::Hooks{.call = [this](wire::Peer to, Request request,
                                  Duration timeout) { return call(std::move(to), std::move(request), timeout); },
                   .post =
@@ -202,6 +232,7 @@ awaitable<void> Node::stop() {
   if (client_) co_await client_->stop();
   if (arcs_) co_await arcs_->stop();
   if (order_) co_await order_->stop();
+  if (boot_noted_ && !left_) std::ignore = co_await put_boot(std::string(kStoppedWell));
 }
 
 awaitable<Result<void>> Node::ended() {

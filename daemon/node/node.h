@@ -27,7 +27,10 @@ struct NodeConfig {
   std::vector<Endpoint> join;  ///< Empty, and an empty data directory: a new ring.
   int arc_bits = ArcMap::kBitsDefault;
   int positions = 8;
-  int replicas = 3;             ///< Of every arc; odd. A ring that is joined decides this, arc_bits and positions.
+  int replicas = 3;      ///< Of every arc; odd. A ring that is joined decides this, arc_bits and positions.
+  bool relaxed = false;  ///< --durability relaxed; likewise.
+  /// Which boot of the machine this is: when another one wrote last, what was not synced is lost. Empty: not asked.
+  std::string boot;
   std::string zone;             ///< Copies go to different zones where there are enough.
   Duration evict_after = 60s;   ///< How long a node may be silent before its copies are made elsewhere.
   Duration sweep_every = 600s;  ///< Pause between two searches for blocks that no file names.
@@ -60,6 +63,8 @@ class Node {
   /// What a restart needs to find its ring again; written only when it has changed.
   awaitable<Result<void>> save_ring();
   awaitable<Result<void>> enter_ring(Identity& identity);
+  awaitable<Result<void>> look_at_boot(const Identity& identity);
+  awaitable<Result<void>> put_boot(std::string boot);
   void make_ring(const wire::RingInfo& info);
   void make_layers();
   bool is_alone() const;
@@ -100,6 +105,7 @@ class Node {
   bool serving_ = false;
   bool leaving_ = false;
   bool left_ = false;
+  bool boot_noted_ = false;
   OneShot<Result<void>> ended_;
   TaskGroup tasks_;
 };

@@ -35,6 +35,8 @@ awaitable<Reply> Node::handle(Request request) {
     arc = request.header.get_block().arc();
   else if (request.header.has_drop_block())
     arc = request.header.drop_block().arc();
+  else if (request.header.has_sync_arc())
+    arc = request.header.sync_arc().arc();
   else if (request.header.has_assert_opens())
     arc = request.header.assert_opens().arc();
   else if (request.header.transaction().transaction().parts_size() > 0)
@@ -71,6 +73,9 @@ awaitable<Result<Reply>> Node::dispatch(Request request) {
       co_return co_await trees_->query(std::move(*header.mutable_query()));
     case wire::Request::kAssertOpens:
       co_return co_await trees_->assert_opens(std::move(*header.mutable_assert_opens()));
+    case wire::Request::kSyncArc:
+      CO_TRY_VOID(co_await arcs_->sync(header.sync_arc().arc()));
+      co_return Reply{};
     case wire::Request::kRaft:
       arcs_->receive(header.raft());
       co_return Reply{};
@@ -161,6 +166,7 @@ awaitable<Result<Reply>> Node::status(wire::StatusRequest request) {
   status.set_disk_free(space.free);
   status.set_disk_used(space.used);
   status.set_replicas(static_cast<std::uint32_t>(ring_->replicas()));
+  status.set_relaxed(ring_->relaxed());
   status.set_zone(config_.zone);
   arcs_->add_status(status);
   if (request.blocks())

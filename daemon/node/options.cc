@@ -45,7 +45,7 @@ bool is_label(const std::string& zone) {
 
 std::expected<NodeOptions, int> parse_options(int argc, char** argv) {
   NodeOptions options;
-  std::string port, peer, data, listen = "127.0.0.1";
+  std::string port, peer, data, listen = "127.0.0.1", durability = "full";
   int arcs = 1 << ArcMap::kBitsDefault;
   auto evict_after = std::chrono::duration_cast<std::chrono::seconds>(options.evict_after).count();
   auto sweep_every = std::chrono::duration_cast<std::chrono::seconds>(options.sweep_every).count();
@@ -69,6 +69,9 @@ std::expected<NodeOptions, int> parse_options(int argc, char** argv) {
   app.add_option("--positions", options.positions, "New ring: positions of every node on the circle")
       ->check(CLI::Range(1, 16));
   app.add_option("--replicas", options.replicas, "New ring: copies of everything, an odd number up to 7 (default: 3)");
+  app.add_option("--durability", durability,
+                 "New ring: full (what is acknowledged is synced) or relaxed (synced within 100 ms, or by fsync)")
+      ->check(CLI::IsMember({"full", "relaxed"}));
   app.add_option("--zone", options.zone,
                  "What this node shares its fate with (a rack, a room): copies go to different zones")
       ->type_name("LABEL");
@@ -89,6 +92,7 @@ std::expected<NodeOptions, int> parse_options(int argc, char** argv) {
     return std::unexpected(app.exit(error) == 0 ? 0 : 2);
   }
 
+  options.relaxed = durability == "relaxed";
   auto self = parse_endpoint(listen.find(':') == std::string::npos ? listen + ":" + port : "[" + listen + "]:" + port);
   if (!self) return std::unexpected(refuse(self.error().context));
   options.self = *self;

@@ -19,6 +19,7 @@ struct NodeOptions {
   int arc_bits = ArcMap::kBitsDefault;
   int positions = 8;
   int replicas = 3;
+  bool relaxed = false;
   std::string zone;
   Duration evict_after = 60s;
   Duration sweep_every = 600s;

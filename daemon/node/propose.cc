@@ -6,7 +6,9 @@ namespace chordfs {
 
 awaitable<Result<wire::Answer>> propose(Runtime& runtime, Arcs& arcs, ArcNumber arc, wire::Operation operation) {
   operation.set_now(runtime.wall_now());
-  CO_TRY(auto bytes, co_await arcs.propose(arc, operation.SerializeAsString()));
+  // What other arcs rest upon (steps of transactions, sessions, what may be deleted) is never late.
+  const auto kind = operation.has_execute() ? EntryKind::operation : EntryKind::synced;
+  CO_TRY(auto bytes, co_await arcs.propose(arc, operation.SerializeAsString(), kind));
   wire::Answer answer;
   CHECK(answer.ParseFromString(bytes), "the tree's answer does not parse");
   co_return answer;

@@ -245,6 +245,8 @@ awaitable<void> TreeService::sweep_outbox(ArcNumber number) {
     purge.mutable_purge()->set_ino(entry.orphan());
     std::ignore = co_await propose(number, std::move(purge));
   }
+  // Before a block goes, the change that no longer names it must be there to stay.
+  if (!drops.empty() && !co_await arcs_.sync(number)) co_return;
   wire::Operation cleared;
   for (auto& [holder, drop] : drops)
     if (co_await client_.drop_blocks(holder, std::move(drop.first)))

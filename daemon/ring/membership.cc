@@ -94,6 +94,7 @@ Result<std::vector<Endpoint>> Ring::learn_ring(const wire::RingInfo& info, const
   ring_ = ring;
   config_.arc_bits = static_cast<int>(info.arc_bits());
   if (info.replicas() > 0) config_.replicas = static_cast<int>(info.replicas());
+  config_.relaxed = info.relaxed();
   if (slots_.empty()) config_.positions = static_cast<int>(info.positions());
   peers_.met(node, self);
   std::vector<Endpoint> seeds{at};

@@ -322,6 +322,7 @@ Reply Ring::answer_ring_info(const wire::RingInfoRequest& request) {
   info.set_arc_bits(static_cast<std::uint32_t>(config_.arc_bits));
   info.set_positions(static_cast<std::uint32_t>(config_.positions));
   info.set_replicas(static_cast<std::uint32_t>(config_.replicas));
+  info.set_relaxed(config_.relaxed);
   *info.mutable_self() = config_.self;
   for (const auto& peer : peers_.list()) {
     if (info.peers_size() == static_cast<int>(kRingInfoPeersMax)) break;

@@ -35,8 +35,9 @@ struct RingConfig {
   Uuid ring;                          ///< Empty: in none yet.
   int positions = kPositionsDefault;  ///< A ring that is joined decides this, arc_bits and replicas.
   int arc_bits = ArcMap::kBitsDefault;
-  int replicas = 0;  ///< Of every arc: what the ring was created with. 0: not known yet.
-  std::string zone;  ///< Told to whoever pings.
+  int replicas = 0;      ///< Of every arc: what the ring was created with. 0: not known yet.
+  bool relaxed = false;  ///< Durability, as the ring was created.
+  std::string zone;      ///< Told to whoever pings.
   int successor_nodes = kSuccessorNodes;
   Duration stabilize_every = 1s;
   Duration fingers_every = 1s;
@@ -93,6 +94,7 @@ class Ring {
   int arc_bits() const { return config_.arc_bits; }
   int positions() const { return config_.positions; }
   int replicas() const { return config_.replicas; }
+  bool relaxed() const { return config_.relaxed; }
   const std::string& zone() const { return config_.zone; }
   /// From now on pings are told that this node leaves, long before leave(): nobody should give it anything.
   void say_leaving() { leaving_ = true; }

@@ -125,4 +125,11 @@ Result<void> mark_data_directory(const fs::path& directory) {
   return {};
 }
 
+std::string boot_of_the_machine() {
+  std::ifstream file("/proc/sys/kernel/random/boot_id");
+  std::string boot;
+  std::getline(file, boot);
+  return boot;
+}
+
 }  // namespace chordfs

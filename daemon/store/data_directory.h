@@ -23,4 +23,7 @@ Result<DirectoryState> look_at_data_directory(const std::filesystem::path& direc
 /// Durable when it returns. Whole or absent at every moment.
 Result<void> mark_data_directory(const std::filesystem::path& directory);
 
+/// What tells one boot of this machine from the next; empty if the kernel does not say.
+std::string boot_of_the_machine();
+
 }  // namespace chordfs

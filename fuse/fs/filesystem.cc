@@ -99,8 +99,12 @@ awaitable<Result<void>> FileSystem::write(Handle handle, std::uint64_t offset, B
 awaitable<Result<void>> FileSystem::flush(Handle handle) {
   return impl_->files.flush(handle);
 }
-awaitable<Result<void>> FileSystem::sync(Handle handle) {
-  return impl_->files.flush(handle);
+awaitable<Result<void>> FileSystem::sync(Handle handle, Ino ino) {
+  CO_TRY_VOID(co_await impl_->files.flush(handle));
+  co_return co_await sync_directory(ino);
+}
+awaitable<Result<void>> FileSystem::sync_directory(Ino ino) {
+  return client().sync(client().arc_of_ino(ino));
 }
 awaitable<void> FileSystem::release(Handle handle) {
   return impl_->files.release(handle);

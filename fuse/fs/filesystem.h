@@ -95,7 +95,9 @@ class FileSystem {
   awaitable<Result<void>> write(Handle handle, std::uint64_t offset, Bytes bytes);
   /// close(2): what was written is committed. Reports the error of any earlier write behind.
   awaitable<Result<void>> flush(Handle handle);
-  awaitable<Result<void>> sync(Handle handle);
+  /// fsync(2): flush(), and what this mount has changed anywhere is durable, with what others changed of the file.
+  awaitable<Result<void>> sync(Handle handle, Ino ino);
+  awaitable<Result<void>> sync_directory(Ino ino);
   awaitable<void> release(Handle handle);
 
   /// A page of entries after `cookie` (0: from the start), in the order of the listing; empty at the end. Without "."

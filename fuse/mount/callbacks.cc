@@ -140,8 +140,8 @@ void flush(fuse_req_t request, fuse_ino_t, fuse_file_info* info) {
   post(request, "flush", &Operations::flush, info->fh);
 }
 
-void fsync(fuse_req_t request, fuse_ino_t, int, fuse_file_info* info) {
-  post(request, "fsync", &Operations::sync, info->fh);
+void fsync(fuse_req_t request, fuse_ino_t ino, int, fuse_file_info* info) {
+  post(request, "fsync", &Operations::sync, info->fh, ino);
 }
 
 void release(fuse_req_t request, fuse_ino_t, fuse_file_info* info) {
@@ -166,9 +166,8 @@ void releasedir(fuse_req_t request, fuse_ino_t, fuse_file_info* info) {
   post(request, "releasedir", &Operations::release_directory, info->fh);
 }
 
-/// Changes of a directory are durable when they are acknowledged: nothing is left to do.
-void fsyncdir(fuse_req_t request, fuse_ino_t, int, fuse_file_info*) {
-  fuse_reply_err(request, 0);
+void fsyncdir(fuse_req_t request, fuse_ino_t ino, int, fuse_file_info*) {
+  post(request, "fsyncdir", &Operations::sync_directory, ino);
 }
 
 void statfs(fuse_req_t request, fuse_ino_t) {

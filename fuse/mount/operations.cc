@@ -113,8 +113,12 @@ awaitable<void> Operations::flush(Request request, Handle handle) {
   request.finish(co_await files_.flush(handle));
 }
 
-awaitable<void> Operations::sync(Request request, Handle handle) {
-  request.finish(co_await files_.sync(handle));
+awaitable<void> Operations::sync(Request request, Handle handle, Ino ino) {
+  request.finish(co_await files_.sync(handle, ino));
+}
+
+awaitable<void> Operations::sync_directory(Request request, Ino ino) {
+  request.finish(co_await files_.sync_directory(ino));
 }
 
 awaitable<void> Operations::release(Request request, Handle handle) {

@@ -41,7 +41,8 @@ class Operations {
   awaitable<void> read(Request request, Handle handle, std::uint64_t offset, std::size_t size);
   awaitable<void> write(Request request, Handle handle, std::uint64_t offset, Bytes bytes);
   awaitable<void> flush(Request request, Handle handle);
-  awaitable<void> sync(Request request, Handle handle);
+  awaitable<void> sync(Request request, Handle handle, Ino ino);
+  awaitable<void> sync_directory(Request request, Ino ino);
   awaitable<void> release(Request request, Handle handle);
 
   awaitable<void> open_directory(Request request, Ino ino, fuse_file_info info);

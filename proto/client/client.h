@@ -83,6 +83,14 @@ class Client {
   /// Verified bytes [offset, offset + length) of a block. no_block: no member has it (read the map again).
   virtual awaitable<Result<Bytes>> get_block(std::string block, std::uint32_t offset, std::uint32_t length) = 0;
 
+  /// The ring's changes may be acknowledged before they are synced: call sync() where a program asked for it.
+  virtual bool relaxed() const { return false; }
+  /// Everything that this client has changed, and all that had been acknowledged in `arc`, is durable on a majority.
+  virtual awaitable<Result<void>> sync(ArcNumber arc) {
+    static_cast<void>(arc);
+    co_return Result<void>();
+  }
+
   /// This session has the inode open until released: told to the arc's leader every kSessionRenewEvery.
   /// (A query GetInode with `open`, or transact's `opened`, tells the leader of the first moment.) Counted.
   virtual void opened(std::uint64_t ino) = 0;

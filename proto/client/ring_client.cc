@@ -51,6 +51,7 @@ awaitable<Result<void>> RingClient::connect() {
       continue;
     }
     arcs_ = ArcMap(static_cast<int>(info.arc_bits()));
+    relaxed_ = info.relaxed();
     for (const auto& peer : info.peers()) add_peer(endpoint_of(peer));
     co_return Result<void>();
   }
@@ -287,6 +288,7 @@ awaitable<Result<wire::Answer>> RingClient::transact(wire::Transaction transacti
   ask.mutable_identity()->set_first_unacked(*outstanding_.begin());
   ask.set_opened(opened);
   *ask.mutable_transaction() = std::move(transaction);
+  if (relaxed_ && request.header.transaction().transaction().parts_size() == 1) unsynced_[arc] = ++changes_;
   auto reply = co_await call_arc(arc, std::move(request));
   if (!reply) {
     if (reply.code() == Errc::session_closed && session_ == session) session_ = 0;
@@ -374,6 +376,24 @@ awaitable<Result<Bytes>> RingClient::get_block(std::string block, std::uint32_t 
   if (crc32c(reply.payload.view()) != reply.header.block().crc())
     co_return Error{Errc::corrupt, fmt::format("block {} of arc {} was altered on its way", hex(block), arc)};
   co_return std::move(reply.payload);
+}
+
+awaitable<Result<void>> RingClient::sync_arc(ArcNumber arc) {
+  const auto change = unsynced_.contains(arc) ? unsynced_[arc] : 0;
+  Request request;
+  request.header.mutable_sync_arc()->set_arc(arc);
+  CO_TRY_VOID(co_await call_arc(arc, std::move(request)));
+  // Another sync may wait for the same: it stays named until one of them is through.
+  if (auto found = unsynced_.find(arc); found != unsynced_.end() && found->second == change) unsynced_.erase(found);
+  co_return Result<void>();
+}
+
+awaitable<Result<void>> RingClient::sync(ArcNumber arc) {
+  if (!relaxed_) co_return Result<void>();
+  auto arcs = unsynced_;
+  arcs.try_emplace(arc, 0);
+  for (const auto& [number, change] : arcs) CO_TRY_VOID(co_await sync_arc(number));
+  co_return Result<void>();
 }
 
 awaitable<Result<void>> RingClient::drop_blocks(ArcNumber arc, std::vector<std::string> blocks) {

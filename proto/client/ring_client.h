@@ -50,6 +50,8 @@ class RingClient : public Client {
   awaitable<Result<void>> put_block(std::string block, Bytes contents) override;
   awaitable<Result<Bytes>> get_block(std::string block, std::uint32_t offset, std::uint32_t length) override;
   awaitable<Result<void>> drop_blocks(ArcNumber arc, std::vector<std::string> blocks);
+  bool relaxed() const override { return relaxed_; }
+  awaitable<Result<void>> sync(ArcNumber arc) override;
   void opened(std::uint64_t ino) override;
   void released(std::uint64_t ino) override;
   awaitable<Result<Location>> locate(Id id) override;
@@ -70,6 +72,7 @@ class RingClient : public Client {
   awaitable<Result<Location>> search(Id id, Locations* known, std::optional<Endpoint> dead, Time until);
   awaitable<Result<std::vector<Endpoint>>> candidates(ArcNumber arc, std::optional<Endpoint> dead, Time until);
   awaitable<void> visit(std::shared_ptr<Walk> walk, Endpoint node);
+  awaitable<Result<void>> sync_arc(ArcNumber arc);
   awaitable<void> renew();
   awaitable<void> assert_opens(ArcNumber arc, std::vector<std::uint64_t> inos);
 
@@ -78,6 +81,9 @@ class RingClient : public Client {
   std::deque<Endpoint> via_;
   Uuid ring_;
   ArcMap arcs_;
+  bool relaxed_ = false;
+  std::map<ArcNumber, std::uint64_t> unsynced_;  ///< Relaxed: arcs changed, and by which change last.
+  std::uint64_t changes_ = 0;
   std::map<ArcNumber, Endpoint> cache_;
   std::map<Endpoint, Time> silent_until_;  ///< Nodes that did not answer a moment ago.
   Locations locations_;

@@ -200,10 +200,16 @@ int Health::can_lose() const {
 }
 
 Health health_of(const Uuid& ring, const ArcMap& arcs, const std::vector<wire::Status>& statuses) {
-  Health health{.ring = ring, .replicas = 0, .nodes = {}, .arcs = std::vector<ArcHealth>(arcs.count()), .parts = {}};
+  Health health{.ring = ring,
+                .replicas = 0,
+                .relaxed = false,
+                .nodes = {},
+                .arcs = std::vector<ArcHealth>(arcs.count()),
+                .parts = {}};
   add_nodes(health, statuses);
   for (const auto& status : statuses) {
     health.replicas = std::max(health.replicas, static_cast<int>(std::min<std::uint32_t>(status.replicas(), 99)));
+    health.relaxed = health.relaxed || status.relaxed();
     auto& parts = health.parts[hex(status.peer().node())];
     for (const auto& row : status.arcs())
       if (row.arc() < arcs.count() && row.state() != "learner") parts.insert(row.arc());
@@ -303,6 +309,7 @@ std::string text_of(const Health& health, const Filling& filling) {
     if (auto time = filling.time_left()) text += fmt::format(", {} left", human(*time));
     text += "\n";
   }
+  if (health.relaxed) text += "durability relaxed: without fsync, a power loss of all takes up to 100 ms of changes\n";
   for (const auto& line : what_may_be_lost(health)) text += line + "\n";
   return text;
 }
@@ -319,6 +326,7 @@ json::object to_json(const Health& health, const Filling& filling) {
   for (const auto& line : what_may_be_lost(health)) notes.emplace_back(line);
   json::object object{{"ring", health.ring.hex()},
                       {"replicas", health.replicas},
+                      {"durability", health.relaxed ? "relaxed" : "full"},
                       {"nodes", std::move(nodes)},
                       {"arcs", health.arcs.size()},
                       {"copies_wanted", health.wanted()},

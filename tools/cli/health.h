@@ -51,6 +51,7 @@ struct ArcHealth {
 struct Health {
   Uuid ring;
   int replicas = 0;
+  bool relaxed = false;
   std::vector<NodeHealth> nodes;                     ///< By host and port.
   std::vector<ArcHealth> arcs;                       ///< By number.
   std::map<std::string, std::set<ArcNumber>> parts;  ///< What each node says that it is a member of.

@@ -68,22 +68,23 @@ awaitable<Result<int>> watch_in_lines(RingClient& client, bool as_json) {
 
 void add_status(Program& program) {
   auto watch = std::make_shared<bool>(false);
-  auto* sub = add(
-      program,
-      {.name = "status",
-       .what = "Shows whether all copies are there, and what may be lost",
-       .example = "chordfs status --via 6000",
-       .json = "one object: ring, replicas, nodes[node, endpoint, state (up, suspect, down), leaving, zone], arcs,\n"
-               "copies_wanted, arcs_all, arcs_majority, arcs_no_majority, learners, bytes_left, bytes_per_second,\n"
-               "seconds_left, can_lose, notes[]; with --watch a line at first and after each change.\n"
-               "Ends with 1 also if a copy or a node is missing"},
-      [watch](const Shared& shared) {
-        return with_client(shared, [&](RingClient& client) {
-          if (!*watch) return show_once(client, shared.json);
-          return !shared.json && isatty(STDOUT_FILENO) == 1 ? watch_on_screen(client)
-                                                            : watch_in_lines(client, shared.json);
-        });
-      });
+  auto* sub =
+      add(program,
+          {.name = "status",
+           .what = "Shows whether all copies are there, and what may be lost",
+           .example = "chordfs status --via 6000",
+           .json = "one object: ring, replicas, durability (full, relaxed), nodes[node, endpoint, state (up, suspect, "
+                   "down), leaving, zone], arcs,\n"
+                   "copies_wanted, arcs_all, arcs_majority, arcs_no_majority, learners, bytes_left, bytes_per_second,\n"
+                   "seconds_left, can_lose, notes[]; with --watch a line at first and after each change.\n"
+                   "Ends with 1 also if a copy or a node is missing"},
+          [watch](const Shared& shared) {
+            return with_client(shared, [&](RingClient& client) {
+              if (!*watch) return show_once(client, shared.json);
+              return !shared.json && isatty(STDOUT_FILENO) == 1 ? watch_on_screen(client)
+                                                                : watch_in_lines(client, shared.json);
+            });
+          });
   sub->add_flag("--watch", *watch, "Look again every second, until q or Ctrl-C");
 }
 

@@ -31,13 +31,13 @@ awaitable<Result<void>> write_pieces(FileSystem& files, std::string path, Handle
 /// What is written now is committed; the size, if the source ends in a hole; the time.
 awaitable<Result<void>> complete(FileSystem& files, const Opened& opened, const LocalSource& source) {
   CO_TRY_VOID(co_await files.flush(opened.handle));
-  if (!source.size()) co_return Result<void>();
+  if (!source.size()) co_return co_await files.sync(opened.handle, opened.attr.ino());
   SetAttributes set;
   set.mtime = mtime_of(source.status());
   CO_TRY(auto attr, co_await files.get_attributes(opened.attr.ino()));
   if (attr.size() != source.end()) set.size = source.end();
   CO_TRY_VOID(co_await files.set_attributes(opened.attr.ino(), set));
-  co_return Result<void>();
+  co_return co_await files.sync(opened.handle, opened.attr.ino());
 }
 }  // namespace
 

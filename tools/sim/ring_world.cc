@@ -62,6 +62,8 @@ class RingWorld::NodeProgram final : public Program {
                       .arc_bits = ring.options_.arc_bits,
                       .positions = ring.options_.positions,
                       .replicas = ring.options_.replicas,
+                      .relaxed = ring.options_.relaxed,
+                      .boot = fmt::format("boot {}", slot.power_losses),
                       .evict_after = ring.options_.evict_after,
                       .sweep_every = ring.options_.sweep_every};
     config.ring.on_change = [&ring] { ring.ring_changed_ = true; };
@@ -133,6 +135,7 @@ RingWorld::Index RingWorld::make_slot(std::vector<Endpoint> via) {
        }});
   slot.host->on_death([this, &slot](SimHost::Death death) {
     slot.disk->crash(death == SimHost::Death::machine ? Crash::power_loss : Crash::process_kill);
+    slot.power_losses += death == SimHost::Death::machine;
     slot.program = nullptr;
     arcs_.died(slot.host->endpoint().port - kPortFirst);
     world_.note(fmt::format("node {} dies", slot.host->endpoint().port - kPortFirst));

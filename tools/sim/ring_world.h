@@ -39,6 +39,7 @@ struct RingWorldOptions {
   int arc_bits = 4;
   int positions = 2;
   int replicas = 3;
+  bool relaxed = false;
   Duration evict_after = 3s;
   Duration sweep_every = 5s;
   SimDiskOptions disk = {};
@@ -142,6 +143,7 @@ class RingWorld {
     NodeProgram* program = nullptr;  ///< While the process lives.
     std::uint64_t wipes = 0;
     bool disk_forgiven = false;
+    std::uint64_t power_losses = 0;
     bool leaving = false;
     bool gone = false;
   };

@@ -17,7 +17,16 @@ enum class EntryKind : std::uint8_t {
   operation = 0,  ///< Of the state machine.
   nothing = 1,    ///< A new leader's first: commits what its predecessors left.
   view = 2,       ///< wire::View.
+  synced = 3,     ///< Of the state machine, too: everything that other arcs or the outside rest upon.
 };
+
+inline bool is_operation(EntryKind kind) {
+  return kind == EntryKind::operation || kind == EntryKind::synced;
+}
+/// In a relaxed ring these alone may be acknowledged before they are synced; any other is synced, with all before it.
+inline bool may_be_late(EntryKind kind) {
+  return kind == EntryKind::operation;
+}
 
 struct LogEntry {
   std::uint64_t term = 0;

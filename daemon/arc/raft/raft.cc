@@ -32,14 +32,22 @@ Raft::Raft(Start start, std::function<std::uint64_t(std::uint64_t)> random, Raft
       log_(std::move(start.log)),
       commit_(std::max(start.applied, log_.base())),
       durable_(log_.last()),
-      agreed_(commit_),
       passive_(start.passive),
       written_(log_.last()) {
+  stable_ = std::min(start.stable.value_or(log_.base()), log_.base());
+  for (auto index = log_.base() + 1; index <= commit_; ++index)
+    if (!may_be_late(log_.at(index).kind)) stable_ = index;
+  agreed_ = this->stable();
   reset_timer();
 }
 
+bool Raft::Write::may_be_late() const {
+  return !hard && !new_base && !truncate &&
+         std::ranges::all_of(entries, [](const LogEntry& entry) { return chordfs::may_be_late(entry.kind); });
+}
+
 void Raft::tick() {
-  if (gone_ || fault_) return;
+  if (gone_ || fault_ || diverged_) return;
   if (leads())
     tick_leader();
   else
@@ -47,7 +55,7 @@ void Raft::tick() {
 }
 
 void Raft::step(const Uuid& from_node, const wire::RaftMessage& message) {
-  if (gone_ || fault_) return;
+  if (gone_ || fault_ || diverged_) return;
   const Generation to{message.to_term(), message.to_index()};
   if (to != self_.generation) return;
   Replica from{.node = from_node, .generation = {message.from_term(), message.from_index()}};
@@ -56,7 +64,7 @@ void Raft::step(const Uuid& from_node, const wire::RaftMessage& message) {
   const auto kind = message.kind();
 
   // Whom we know to be removed. One that was made beyond what we know as committed may be of a newer view than ours.
-  if (ready() && !view().has(from) && !committed_view().has(from) && from.generation.index <= commit_)
+  if (ready() && !view().has(from) && !committed_view().has(from) && from.generation.index <= stable())
     return tell_gone(from);
   if (kind == wire::RaftMessage::GONE) {
     gone_ = true;
@@ -113,14 +121,14 @@ void Raft::step(const Uuid& from_node, const wire::RaftMessage& message) {
 void Raft::become_follower(std::uint64_t term, std::optional<Replica> leader) {
   if (term > hard_.term) {
     set_hard(term, {});
-    agreed_ = commit_;
+    agreed_ = stable();
     acknowledged_ = 0;
   }
   if (role_ == Role::leader) {
     progress_.clear();
     transfer_.reset();
     leaderless_ = 0;
-    agreed_ = commit_;
+    agreed_ = stable();
     acknowledged_ = 0;
     reset_timer();
   }
@@ -130,7 +138,7 @@ void Raft::become_follower(std::uint64_t term, std::optional<Replica> leader) {
 }
 
 void Raft::set_hard(std::uint64_t term, const Uuid& vote) {
-  hard_ = {term, vote};
+  hard_ = {term, vote, hard_.doubt};
   hard_dirty_ = true;
 }
 
@@ -151,6 +159,7 @@ bool Raft::append(LogEntry entry) {
 /// What rests on our term or vote waits until they are on disk.
 void Raft::send(const Replica& to, wire::RaftMessage message) {
   message.set_arc(arc_);
+  message.set_doubtful(in_doubt());
   if (message.term() == 0) message.set_term(hard_.term);
   message.set_from_term(self_.generation.term);
   message.set_from_index(self_.generation.index);
@@ -198,7 +207,7 @@ void Raft::persisted(std::uint64_t write) {
     outgoing_.push_back(std::move(held_.front().second));
     held_.pop_front();
   }
-  if (fault_ || gone_) return;
+  if (fault_ || gone_ || diverged_) return;
   if (leads()) {
     advance_commit();
   } else if (role_ == Role::candidate) {
@@ -213,10 +222,25 @@ std::vector<Raft::Outgoing> Raft::take_messages() {
   return std::exchange(outgoing_, {});
 }
 
-std::optional<std::uint64_t> Raft::propose(std::string operation) {
+std::optional<std::uint64_t> Raft::propose(std::string operation, EntryKind kind) {
   if (!leads() || transfer_ || fault_) return std::nullopt;
-  append({.term = hard_.term, .kind = EntryKind::operation, .payload = std::move(operation)});
+  append({.term = hard_.term, .kind = kind, .payload = std::move(operation)});
   return log_.last();
+}
+
+std::optional<std::uint64_t> Raft::propose_sync() {
+  return propose({}, EntryKind::nothing);
+}
+
+void Raft::commit_up_to(std::uint64_t index) {
+  for (auto at = std::max(commit_, log_.base()) + 1; at <= index; ++at)
+    if (!may_be_late(log_.at(at).kind)) stable_ = at;
+  commit_ = std::max(commit_, index);
+  // A leader of this term or a later one was elected by those who have all that we acknowledged before; now so have we.
+  if (hard_.doubt != 0 && log_.term_at(committed_here()).value_or(0) >= hard_.doubt) {
+    hard_.doubt = 0;
+    hard_dirty_ = true;
+  }
 }
 
 std::uint64_t Raft::committed_here() const {
@@ -224,7 +248,8 @@ std::uint64_t Raft::committed_here() const {
   return std::min(commit_, durable_);
 }
 
-bool Raft::install(std::uint64_t index, std::uint64_t term, ArcView view, std::uint64_t view_index) {
+bool Raft::install(std::uint64_t index, std::uint64_t term, ArcView view, std::uint64_t view_index,
+                   std::optional<std::uint64_t> stable) {
   if (index < log_.base()) return false;
   if (log_.matches(index, term) && !planted(Defect::snapshot_drops_suffix)) {
     // What follows may have been acknowledged: it stays (finding 2).
@@ -239,6 +264,7 @@ bool Raft::install(std::uint64_t index, std::uint64_t term, ArcView view, std::u
     agreed_ = index;
   }
   commit_ = std::max(commit_, index);
+  stable_ = std::max(stable_, std::min(stable.value_or(index), index));
   agreed_ = std::max(agreed_, index);
   base_dirty_ = true;
   return true;

@@ -28,6 +28,8 @@ struct RaftOptions {
   int election = 8;  ///< Silence of a leader before others think of an election; more by rank and by chance.
   int rank_step = 2;
   int heartbeat = 2;
+  /// --durability relaxed: operations are acknowledged once they are written; a leader syncs within a tick what waits.
+  bool relaxed = false;
 };
 
 class Raft {
@@ -37,13 +39,16 @@ class Raft {
   struct HardState {
     std::uint64_t term = 0;
     Uuid vote;
+    /// The machine lost power: what this replica acknowledged before this term may be lost (README). 0: it has it all.
+    std::uint64_t doubt = 0;
   };
   struct Start {
     ArcNumber arc = 0;
     Replica self;
     HardState hard;
     RaftLog log;
-    std::uint64_t applied = 0;  ///< Committed, as far as this node knows by itself.
+    std::uint64_t applied = 0;            ///< Committed, as far as this node knows by itself.
+    std::optional<std::uint64_t> stable;  ///< Less than the base: what lies between may have been taken back elsewhere.
     bool passive = false;
   };
   /// What is to be durable, all of it together, after all earlier writes.
@@ -54,6 +59,8 @@ class Raft {
     std::optional<std::uint64_t> truncate;  ///< First erase the entries from this index on.
     std::uint64_t first = 0;                ///< Index of entries.front().
     std::vector<LogEntry> entries;
+    /// Nothing that must be synced before persisted().
+    bool may_be_late() const;
   };
   struct Outgoing {
     Replica to;
@@ -80,16 +87,20 @@ class Raft {
   void step(const Uuid& from, const wire::RaftMessage& message);
   void persisted(std::uint64_t write);
   /// Leader only, otherwise nothing: appends, returns the index. Also nothing while leadership is being handed over.
-  std::optional<std::uint64_t> propose(std::string operation);
+  std::optional<std::uint64_t> propose(std::string operation, EntryKind kind = EntryKind::operation);
   /// Leader only. New members are those whose generation is {0, 0}: they get theirs here. False if the last view is
   /// not committed yet (unless `next` takes back a joint one), or nothing of this term is.
   bool propose_view(ArcView next);
+  /// Leader only: an entry whose commit says that all before it is synced on a majority.
+  std::optional<std::uint64_t> propose_sync();
   /// Hands leadership to a voter that has everything. False if it has not.
   bool transfer(const Uuid& to);
   /// A number that confirmed_round() will reach once a majority has said, after this call, that we lead.
   std::uint64_t request_round();
   /// The records were replaced by those of `index`; true if the log goes on from there (take_write has it).
-  bool install(std::uint64_t index, std::uint64_t term, ArcView view, std::uint64_t view_index);
+  /// Relaxed: of these `stable` were synced on a majority.
+  bool install(std::uint64_t index, std::uint64_t term, ArcView view, std::uint64_t view_index,
+               std::optional<std::uint64_t> stable = {});
   /// A passive replica does not campaign: its records are not whole.
   void set_passive(bool passive) { passive_ = passive; }
   /// Forgets log entries that are applied and durable.
@@ -118,6 +129,12 @@ class Raft {
   const ArcView& committed_view() const { return log_.view_at(commit_); }
   std::uint64_t commit() const { return commit_; }
   std::uint64_t durable() const { return durable_; }
+  /// Synced on a majority: nothing up to here can be lost.
+  std::uint64_t stable() const { return options_.relaxed ? stable_ : commit_; }
+  /// Relaxed: this entry was committed here, and a majority that lost power has another. The log is to be cut off
+  /// before it and the records fetched anew (Arcs::roll_back). Nothing else happens to this replica any more.
+  std::optional<std::uint64_t> diverged() const { return diverged_; }
+  bool in_doubt() const { return hard_.doubt != 0; }
   /// Committed and durable here: may be applied.
   std::uint64_t committed_here() const;
   std::uint64_t confirmed_round() const;
@@ -146,6 +163,7 @@ class Raft {
   void set_hard(std::uint64_t term, const Uuid& vote);
   bool append(LogEntry entry);
   void reset_timer();
+  void commit_up_to(std::uint64_t index);
   // raft_election.cc
   bool electable() const;
   void campaign(bool pre, bool transfer);
@@ -191,6 +209,8 @@ class Raft {
   bool passive_ = false;
   bool gone_ = false;
   std::optional<std::string> fault_;
+  std::optional<std::uint64_t> diverged_;
+  std::uint64_t stable_ = 0;
 
   // Timers, in ticks.
   int silence_ = 0;  ///< Since a leader was heard or an election began.
@@ -201,6 +221,7 @@ class Raft {
   int since_knock_ = 0;
 
   std::set<Key> votes_;
+  std::set<Key> doubtful_;  ///< Voters that said so, whether they voted for us or not.
   // As leader.
   std::map<Key, Progress> progress_;
   std::uint64_t first_of_term_ = 0;

@@ -36,6 +36,7 @@ void Raft::campaign(bool pre, bool transfer) {
   reset_timer();
   leader_.reset();
   votes_.clear();
+  doubtful_.clear();
   role_ = pre ? Role::pre_candidate : Role::candidate;
   if (!pre) set_hard(hard_.term + 1, self_.node);
   wire::RaftMessage ask;
@@ -79,6 +80,7 @@ void Raft::on_vote(const Replica& from, const wire::RaftMessage& message) {
 
 void Raft::on_vote_reply(const Replica& from, const wire::RaftMessage& message, bool pre) {
   if (role_ != (pre ? Role::pre_candidate : Role::candidate)) return;
+  if (message.doubtful()) doubtful_.insert(key(from));
   if (message.reject() || message.term() != hard_.term + (pre ? 1 : 0)) return;
   votes_.insert(key(from));
   count_votes();
@@ -89,7 +91,8 @@ void Raft::count_votes() {
   const bool own = role_ == Role::pre_candidate || (!hard_dirty_ && hard_write_ <= persisted_) ||
                    planted(Defect::vote_not_persisted);
   auto voted = [&](const Replica& voter) { return voter == self_ ? own : votes_.contains(key(voter)); };
-  if (!majority(view(), voted)) return;
+  auto doubtful = [&](const Replica& voter) { return voter == self_ ? in_doubt() : doubtful_.contains(key(voter)); };
+  if (!elects(view(), voted, doubtful)) return;
   if (role_ == Role::pre_candidate)
     campaign(false, false);
   else if (role_ == Role::candidate)

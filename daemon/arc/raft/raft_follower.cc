@@ -10,18 +10,19 @@ namespace chordfs {
 
 void Raft::on_append(const Replica& from, const wire::RaftMessage& message) {
   if (leads()) return;  // Two leaders of a term: impossible, unless somebody lies.
-  if (!leader_ || !(*leader_ == from)) agreed_ = std::max(commit_, log_.base());
+  if (!leader_ || !(*leader_ == from)) agreed_ = stable();
   role_ = Role::follower;
   leader_ = from;
   votes_.clear();
   silence_ = leaderless_ = 0;
-  agreed_ = std::max(agreed_, log_.base());
+  agreed_ = std::max(agreed_, stable());
   if (message.log_index() >= log_.base() && !log_.matches(message.log_index(), message.log_term()))
     return reject(from, message);
   if (!take_entries(message)) return;
   const auto upto = message.log_index() + static_cast<std::uint64_t>(message.entries_size());
-  agreed_ = std::max(agreed_, std::min(upto, log_.last()));
-  commit_ = std::max(commit_, std::min(message.commit(), agreed_));
+  // Below a base that is not stable nothing can be compared.
+  if (upto >= log_.base()) agreed_ = std::max(agreed_, std::min(upto, log_.last()));
+  commit_up_to(std::min(message.commit(), agreed_));
   acknowledge(from, message.round());
 }
 
@@ -30,8 +31,18 @@ bool Raft::take_entries(const wire::RaftMessage& message) {
   auto index = message.log_index();
   for (const auto& entry : message.entries()) {
     ++index;
+    if (index == log_.base() && stable() < index && entry.term() != log_.base_term()) {
+      fault_ =
+          fmt::format("arc {}: the records as of {} were fetched before they were synced, and then lost", arc_, index);
+      return false;
+    }
     if (index <= log_.base() || log_.matches(index, entry.term())) continue;
     if (index <= log_.last()) {
+      if (index <= commit_ && options_.relaxed && index > stable_) {
+        diverged_ = index;
+        role_ = Role::follower;
+        return false;
+      }
       if (index <= commit_) {
         fault_ = fmt::format("arc {}: entry {} of term {} is committed here, and another is sent as of term {}", arc_,
                              index, *log_.term_at(index), entry.term());
@@ -44,7 +55,7 @@ bool Raft::take_entries(const wire::RaftMessage& message) {
       agreed_ = std::min(agreed_, index - 1);
       truncate_ = std::min(truncate_.value_or(index), index);
     }
-    if (entry.kind() > static_cast<std::uint32_t>(EntryKind::view) || entry.term() < log_.last_term()) return false;
+    if (entry.kind() > static_cast<std::uint32_t>(EntryKind::synced) || entry.term() < log_.last_term()) return false;
     if (!append({entry.term(), static_cast<EntryKind>(entry.kind()), entry.payload()})) return false;
   }
   return true;
@@ -75,16 +86,19 @@ void Raft::reject(const Replica& to, const wire::RaftMessage& message) {
 void Raft::on_snapshot(const Replica& from, const wire::RaftMessage& message) {
   if (leads()) return;
   role_ = Role::follower;
-  if (!leader_ || !(*leader_ == from)) agreed_ = std::max(commit_, log_.base());
+  if (!leader_ || !(*leader_ == from)) agreed_ = stable();
   leader_ = from;
   votes_.clear();
   silence_ = leaderless_ = 0;
-  const bool needless = message.log_index() <= commit_ || log_.matches(message.log_index(), message.log_term());
+  const bool needless = message.log_index() <= stable() || log_.matches(message.log_index(), message.log_term());
   if (needless && !passive_) {
     if (log_.matches(message.log_index(), message.log_term())) {
       agreed_ = std::max(agreed_, message.log_index());
-      commit_ = std::max(commit_, message.log_index());
+      commit_up_to(message.log_index());
     }
+  } else if (options_.relaxed && message.log_index() <= commit_ && !passive_) {
+    diverged_ = std::max(stable_, log_.base()) + 1;
+    return;
   } else {
     wanted_snapshot_ = from;
   }

@@ -47,6 +47,10 @@ bool Raft::may_contact(const Replica& member) const {
 
 void Raft::tick_leader() {
   for (auto& [member, progress] : progress_) ++progress.silent;
+  if (options_.relaxed && !transfer_) {
+    // What has waited for a tick waits no longer.
+    if (log_.last() > log_.base() && may_be_late(log_.at(log_.last()).kind)) propose_sync();
+  }
   if (transfer_ && ++transfer_ticks_ > options_.election) transfer_.reset();
   if (++since_check_ >= options_.election) {
     since_check_ = 0;
@@ -170,7 +174,7 @@ void Raft::advance_commit() {
   if (reached <= commit_) return;
   // Only an entry of our own term commits by counting; those before it with it (Raft, figure 8).
   if (log_.term_at(reached) != hard_.term && !planted(Defect::old_term_counted)) return;
-  commit_ = reached;
+  commit_up_to(reached);
   since_heartbeat_ = options_.heartbeat;  // Followers learn of it with the next tick at the latest.
   step_down_if_removed();
 }

@@ -72,6 +72,17 @@ bool majority(const ArcView& view, const std::function<bool(const Replica&)>& ye
   return majority_of(view.voters, yes) && (!view.joint() || majority_of(view.old_voters, yes));
 }
 
+bool elects(const ArcView& view, const std::function<bool(const Replica&)>& voted,
+            const std::function<bool(const Replica&)>& doubtful) {
+  auto elect = [&](const Replicas& set) {
+    if (!majority_of(set, voted)) return false;
+    auto sure = [&](const Replica& voter) { return voted(voter) && !doubtful(voter); };
+    auto heard = [&](const Replica& voter) { return voted(voter) || doubtful(voter); };
+    return majority_of(set, sure) || majority_of(set, doubtful) || std::ranges::all_of(set, heard);
+  };
+  return elect(view.voters) && (!view.joint() || elect(view.old_voters));
+}
+
 std::uint64_t reached_by_majority(const ArcView& view, const std::function<std::uint64_t(const Replica&)>& value) {
   auto reached = reached_in(view.voters, value);
   return view.joint() ? std::min(reached, reached_in(view.old_voters, value)) : reached;

@@ -51,6 +51,10 @@ struct ArcView {
 
 /// Whether those for whom `yes` holds are a majority of the voters and, in a joint view, of the old voters too.
 bool majority(const ArcView& view, const std::function<bool(const Replica&)>& yes);
+/// Whether these votes make a leader that has all that was ever acknowledged (README, "Relaxed durability").
+/// `doubtful`: voters that say of themselves that they may have lost what they acknowledged, whether they voted or not.
+bool elects(const ArcView& view, const std::function<bool(const Replica&)>& voted,
+            const std::function<bool(const Replica&)>& doubtful);
 /// The highest value that a majority (of both sets) has reached.
 std::uint64_t reached_by_majority(const ArcView& view, const std::function<std::uint64_t(const Replica&)>& value);
 

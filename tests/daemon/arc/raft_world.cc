@@ -16,8 +16,11 @@ constexpr auto kLater = [](const auto& a, const auto& b) {
 };
 }  // namespace
 
-RaftWorld::RaftWorld(std::uint64_t seed)
-    : seed_(seed), rng_(Rng::derived(seed, "raft")), hang_rng_(Rng::derived(seed, "hang")) {
+RaftWorld::RaftWorld(std::uint64_t seed, Durability durability)
+    : seed_(seed),
+      durability_(durability),
+      rng_(Rng::derived(seed, "raft")),
+      hang_rng_(Rng::derived(seed, "hang")) {
   draw_plan();
 }
 RaftWorld::~RaftWorld() = default;
@@ -81,12 +84,18 @@ void RaftWorld::start(Node& node) {
 }
 
 void RaftWorld::boot_raft(Node& node) {
+  node.lost_branch = false;
+  if (std::exchange(node.lost_power, false)) {  // Arcs::doubt.
+    const auto term = node.disk.hard.term + 1;
+    node.disk.hard = {.term = term, .vote = {}, .doubt = term};
+    sync(node);
+  }
   const auto& disk = node.disk;
   RaftLog log(disk.base.index, disk.base.term, disk.base.view, disk.base.view_index);
   for (const auto& entry : disk.entries)
     if (!log.append(entry)) fail("a view on disk cannot be read");
   node.born = ++order_;
-  node.state = disk.state;
+  node.state = disk.installing ? State() : disk.state;
   node.fetching = false;
   node.was_leader = false;
   node.checked_commit = 0;
@@ -98,8 +107,10 @@ void RaftWorld::boot_raft(Node& node) {
                   .self = {node.uuid, {"", static_cast<std::uint16_t>(node.number)}, disk.generation},
                   .hard = disk.hard,
                   .log = std::move(log),
-                  .applied = disk.state.index},
-      [this](std::uint64_t below) { return rng_.below(below); });
+                  .applied = disk.installing ? disk.base.index : disk.state.index,
+                  .stable = disk.base.stable,
+                  .passive = disk.installing},
+      [this](std::uint64_t below) { return rng_.below(below); }, RaftOptions{.relaxed = relaxed()});
 }
 
 void RaftWorld::crash(Node& node, bool keep_something) {
@@ -111,8 +122,8 @@ void RaftWorld::crash(Node& node, bool keep_something) {
   // Records are written without sync: any earlier state of them may be what is left, if no snapshot is on its way.
   const bool replaced =
       std::ranges::any_of(node.queue, [](const auto& w) { return w.kind != DiskWrite::Kind::log || w.write.new_base; });
-  if (node.raft && !replaced && node.disk.generation == node.raft->self().generation && rng_.chance(0.5) &&
-      node.state.index <= node.disk.last())
+  if (node.raft && !replaced && !node.disk.installing && node.disk.generation == node.raft->self().generation &&
+      rng_.chance(0.5) && node.state.index <= node.disk.last())
     node.disk.state = node.state;
   node.queue.clear();
   node.flushing = false;
@@ -121,6 +132,36 @@ void RaftWorld::crash(Node& node, bool keep_something) {
   node.paused_until = {};
   ++node.incarnation;
   erase_replica(node);
+}
+
+void RaftWorld::lose_power(Node& node) {
+  ++numbers_.power_losses;
+  crash(node);
+  const auto kept = rng_.below(node.unsynced.size() + 1);
+  note(fmt::format("power of {} is lost ({} of {} writes stay)", node.number, kept, node.unsynced.size()));
+  auto late = std::exchange(node.unsynced, {});
+  node.disk = node.synced;
+  for (std::size_t i = 0; i < kept; ++i) put_into(node, late[i]);
+  sync(node);
+  node.lost_power = true;
+}
+
+/// Arcs::roll_back.
+void RaftWorld::roll_back(Node& node) {
+  const auto from = *node.raft->diverged();
+  ++numbers_.rolled_back;
+  note(fmt::format("{} rolls back to before {}", node.number, from));
+  if (!forgets() || from <= stable_)
+    return fail(fmt::format("I2: node {} takes back the committed entry {}", node.number, from));
+  crash(node, false);
+  auto& disk = node.disk;
+  while (!disk.entries.empty() && disk.last() >= from) disk.entries.pop_back();
+  disk.installing = true;
+  disk.state = {};
+  sync(node);
+  at(1ms, [this, &node, inc = node.incarnation] {
+    if (!node.up && !node.wiped && !node.left && node.incarnation == inc) start(node);
+  });
 }
 
 /// From memory.
@@ -153,6 +194,10 @@ void RaftWorld::flush(Node& node) {
   auto took = rng_.between(100us, plan_.fsync_max / 8);
   if (rng_.chance(0.1)) took = rng_.between(1ms, plan_.fsync_max);
   if (plan_.slow_disks) took = rng_.between(20ms, 600ms);
+  if (relaxed() && std::ranges::all_of(node.queue, [](const DiskWrite& one) {
+        return one.kind == DiskWrite::Kind::log && one.write.may_be_late();
+      }))
+    took = rng_.between(10us, 300us);
   if (hangs) took = node.hangs_whole ? node.hung_until - now_ : hang_rng_.between(200ms, 900ms);
   at(took, [this, &node, count, incarnation = node.incarnation] {
     if (node.incarnation != incarnation) return;
@@ -171,6 +216,20 @@ void RaftWorld::flush(Node& node) {
 }
 
 void RaftWorld::put(Node& node, DiskWrite& write) {
+  if (!relaxed()) return put_into(node, write);
+  const bool late = write.kind == DiskWrite::Kind::log && write.write.may_be_late();
+  if (late) node.unsynced.push_back(write);
+  put_into(node, write);
+  if (!late) sync(node);
+}
+
+void RaftWorld::sync(Node& node) {
+  if (!relaxed()) return;
+  node.synced = node.disk;
+  node.unsynced.clear();
+}
+
+void RaftWorld::put_into(Node& node, DiskWrite& write) {
   auto& disk = node.disk;
   if (write.kind == DiskWrite::Kind::gone) {
     if (disk.generation == write.generation) disk = Platter{.highest = disk.highest};
@@ -201,6 +260,7 @@ void RaftWorld::put(Node& node, DiskWrite& write) {
     }
     disk.base = write.base;
     disk.state = write.state;
+    disk.installing = false;
   }
   auto index = write.write.first;
   for (auto& entry : write.write.entries) {
@@ -228,20 +288,26 @@ void RaftWorld::settle(Node& node) {
     DiskWrite record{.generation = raft.self().generation, .write = std::move(*write), .base = {}, .state = {}};
     if (record.write.new_base) {
       const auto base = raft.log().base();
-      record.base = {base, raft.log().base_term(), raft.log().view_index_at(base), raft.log().view_at(base)};
+      record.base = {base, raft.log().base_term(), raft.log().view_index_at(base), raft.stable(),
+                     raft.log().view_at(base)};
       record.state = node.state;
     }
     enqueue(node, std::move(record));
   }
+  if (raft.diverged()) return roll_back(node);
   check_commits(node);
   apply(node);
-  if (auto leader = raft.take_wanted_snapshot()) fetch(node, *leader);
+  auto wanted = raft.take_wanted_snapshot();
+  if (!wanted && raft.passive() && raft.leader()) wanted = raft.leader();
+  if (wanted && relaxed() && wanted->node == node.uuid) wanted.reset();
+  if (wanted) fetch(node, *wanted);
   for (auto& out : raft.take_messages()) transmit(node, out);
   check(node);
 }
 
 void RaftWorld::apply(Node& node) {
   auto& raft = *node.raft;
+  if (relaxed() && raft.passive()) return;
   while (node.state.index < raft.committed_here() && !violation_) {
     const auto index = node.state.index + 1;
     const auto& entry = raft.log().at(index);
@@ -249,8 +315,14 @@ void RaftWorld::apply(Node& node) {
     auto mix = node.state.hash ^ (entry.term * 0x9e3779b97f4a7c15) ^ static_cast<std::uint64_t>(entry.kind);
     for (unsigned char c : entry.payload) mix = (mix ^ c) * 0x100000001b3;
     node.state.hash = mix * 0xbf58476d1ce4e5b9;
-    if (entry.kind == EntryKind::operation) node.state.registers[entry.payload.at(0)] = entry.payload.substr(1);
+    if (is_operation(entry.kind)) node.state.registers[entry.payload.at(0)] = entry.payload.substr(1);
     // Applied is committed, and the same everywhere (I2, I4).
+    if (forgets() && index > stable_ && (index >= committed_.size() || committed_[index].term > entry.term))
+      node.lost_branch = true;
+    if (node.lost_branch) {
+      node.writes.erase(index);
+      continue;
+    }
     if (index >= committed_.size())
       return fail(fmt::format("I2: node {} applied {}, which nobody committed", node.number, index));
     auto& truth = committed_[index];
@@ -290,22 +362,24 @@ void RaftWorld::tick(Node& node) {
           [this](Node& n) { tick(n); });
   if (!node.raft) return;
   node.raft->tick();
-  if (node.state.index > node.raft->log().base() && rng_.chance(plan_.cut) &&
-      std::ranges::none_of(node.queue,
-                           [](const auto& w) { return w.kind != DiskWrite::Kind::log || w.write.new_base; })) {
+  const auto cut_to = std::min(node.state.index, node.raft->stable());
+  if (cut_to > node.raft->log().base() && rng_.chance(plan_.cut) && std::ranges::none_of(node.queue, [](const auto& w) {
+        return w.kind != DiskWrite::Kind::log || w.write.new_base;
+      })) {
     // Records are synced, then the log is cut, here and on disk.
     auto& disk = node.disk;
     if (disk.generation != node.raft->self().generation || node.state.index > disk.last()) return;
     disk.state = node.state;
-    const auto index = node.raft->log().base() + 1 + rng_.below(node.state.index - node.raft->log().base());
+    const auto index = node.raft->log().base() + 1 + rng_.below(cut_to - node.raft->log().base());
     const auto term = *node.raft->log().term_at(index);
-    const Base base{index, term, node.raft->log().view_index_at(index), node.raft->log().view_at(index)};
+    const Base base{index, term, node.raft->log().view_index_at(index), index, node.raft->log().view_at(index)};
     node.raft->cut(index);
     while (disk.base.index < index) {
       disk.entries.pop_front();
       ++disk.base.index;
     }
     disk.base = base;
+    sync(node);
   }
 }
 
@@ -359,11 +433,12 @@ void RaftWorld::deliver(Node& to, const Uuid& from, const wire::RaftMessage& mes
     to.was_leader = false;
     to.promised_term = 0;
     enqueue(to, {.kind = DiskWrite::Kind::create, .generation = meant, .write = {}, .base = {}, .state = {}});
-    to.raft = std::make_unique<Raft>(Raft::Start{.arc = 7,
-                                                 .self = {to.uuid, {"", static_cast<std::uint16_t>(to.number)}, meant},
-                                                 .hard = {},
-                                                 .log = RaftLog(0, 0, ArcView{}, 0)},
-                                     [this](std::uint64_t below) { return rng_.below(below); });
+    to.raft = std::make_unique<Raft>(
+        Raft::Start{.arc = 7,
+                    .self = {to.uuid, {"", static_cast<std::uint16_t>(to.number)}, meant},
+                    .hard = {},
+                    .log = RaftLog(0, 0, ArcView{}, 0)},
+        [this](std::uint64_t below) { return rng_.below(below); }, RaftOptions{.relaxed = relaxed()});
   }
   if (to.raft) to.raft->step(from, message);
 }
@@ -377,7 +452,7 @@ void RaftWorld::fetch(Node& node, const Replica& leader) {
   on_node(node, took, [this, born = node.born, leader](Node& n) {
     if (!n.raft || n.born != born) return;
     n.fetching = false;
-    n.raft->set_passive(false);
+    n.raft->set_passive(n.disk.installing);
     auto* source = find(leader.node);
     if (source == nullptr || !source->up || !source->raft || source->raft->self() != leader || !linked(*source, n) ||
         !linked(n, *source))
@@ -385,11 +460,14 @@ void RaftWorld::fetch(Node& node, const Replica& leader) {
     const auto& log = source->raft->log();
     const auto index = source->state.index;
     const auto term = log.term_at(index);
-    if (!term || index <= n.state.index) return;
-    if (!n.raft->install(index, *term, log.view_at(index), log.view_index_at(index))) return;
+    const auto stable = source->raft->stable();
+    if (!term || index <= n.state.index || source->raft->passive()) return;
+    if (stable < index && source->raft->ready()) return;  // It soon will be.
+    if (!n.raft->install(index, *term, log.view_at(index), log.view_index_at(index), stable)) return;
     ++numbers_.snapshots;
     note(fmt::format("install {} at {}", n.number, index));
     n.state = source->state;
+    n.raft->set_passive(false);
     n.writes.clear();
   });
 }

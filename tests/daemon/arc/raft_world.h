@@ -7,6 +7,9 @@
 // What a disk holds is what Arcs keep: term and vote, base, log, applied records (unsynced, never beyond the durable
 // log), the generation, and the highest generation that ever stood there. Writes become durable in order; a crash
 // keeps any prefix of those that were not.
+// A relaxed world (--durability relaxed): late entries are written and not synced, and machines lose power. `power`:
+// never so many at once that a majority is in doubt: nothing may be lost. `blackouts`: all of them, too: what no synced
+// entry followed may be lost, and what follows from that is looked at no further (lost_branch).
 
 #include <array>
 #include <cstdint>
@@ -43,9 +46,11 @@ struct RaftWorldPlan {
   std::array<int, 9> weights{};
 };
 
+enum class Durability { full, power, blackouts };
+
 class RaftWorld {
  public:
-  explicit RaftWorld(std::uint64_t seed);
+  explicit RaftWorld(std::uint64_t seed, Durability durability = Durability::full);
   ~RaftWorld();
 
   void run();
@@ -58,6 +63,7 @@ class RaftWorld {
   struct Numbers {
     std::uint64_t messages = 0, elections = 0, views = 0, crashes = 0, wipes = 0, snapshots = 0;
     std::uint64_t ok = 0, failed = 0, unknown = 0;
+    std::uint64_t power_losses = 0, lost = 0, rolled_back = 0;
     Duration settled{};  ///< After the healing began.
   };
   const Numbers& numbers() const { return numbers_; }
@@ -68,7 +74,7 @@ class RaftWorld {
     std::map<char, std::string> registers;
   };
   struct Base {
-    std::uint64_t index = 0, term = 0, view_index = 0;
+    std::uint64_t index = 0, term = 0, view_index = 0, stable = 0;
     ArcView view;
   };
   struct Platter {
@@ -78,6 +84,7 @@ class RaftWorld {
     Base base;
     std::deque<LogEntry> entries;  ///< After the base.
     State state;
+    bool installing = false;  ///< The records are none: they are to be fetched.
     std::uint64_t last() const { return base.index + entries.size(); }
     std::optional<std::uint64_t> term_at(std::uint64_t index) const;
   };
@@ -111,6 +118,9 @@ class RaftWorld {
     double rate = 1;
     std::uint64_t incarnation = 0, born = 0;  ///< born: which Raft object.
     Platter disk;
+    Platter synced;                  ///< Relaxed: what a loss of power leaves at least,
+    std::deque<DiskWrite> unsynced;  ///< and what it leaves a prefix of.
+    bool lost_power = false, lost_branch = false;
     std::deque<DiskWrite> queue;
     bool flushing = false;
     std::unique_ptr<Raft> raft;
@@ -146,6 +156,12 @@ class RaftWorld {
   void enqueue(Node& node, DiskWrite write);
   void flush(Node& node);
   void put(Node& node, DiskWrite& write);
+  void put_into(Node& node, DiskWrite& write);
+  void sync(Node& node);
+  void lose_power(Node& node);
+  void roll_back(Node& node);
+  bool relaxed() const { return durability_ != Durability::full; }
+  bool forgets() const { return durability_ == Durability::blackouts; }
   void settle(Node& node);
   void apply(Node& node);
   void transmit(Node& from, const Raft::Outgoing& out);
@@ -166,7 +182,7 @@ class RaftWorld {
   void fault();
   void hunt(Node& node);
   void hang();
-  bool may_wipe(const Node& node) const;
+  bool may_lose(const Node& node) const;
   void wipe(Node& node);
   void hello();
   void view_step(Node& node);
@@ -186,8 +202,10 @@ class RaftWorld {
   void check_sent(Node& node, const Raft::Outgoing& out);
   void check_truncate(Node& node, std::uint64_t from, std::uint64_t new_base);
   bool on_disk(const Replica& replica, std::uint64_t index, std::uint64_t term) const;
+  bool synced_on(const Replica& replica, std::uint64_t index, std::uint64_t term) const;
 
   const std::uint64_t seed_;
+  const Durability durability_;
   Rng rng_;
   Rng hang_rng_;  ///< Its own, so that all other chance of a seed is what it was.
   RaftWorldPlan plan_;
@@ -210,6 +228,7 @@ class RaftWorld {
   };
   std::vector<Committed> committed_;  ///< By index; [0] unused.
   ArcView committed_view_;
+  std::uint64_t stable_ = 1;  ///< The last of them that was synced on a majority.
   std::map<std::uint64_t, std::pair<Uuid, Generation>> leaders_;
   std::uint64_t window_ = 0, window_messages_ = 0;
 

@@ -50,12 +50,27 @@ void RaftWorld::check_commits(Node& node) {
     // Raft, figure 8: what is counted is of the leader's own term.
     if (term != raft.term())
       return fail(fmt::format("I3: {} commits {} of term {} by counting", node.number, index, term));
-    if (!majority(raft.view(), [&](const Replica& one) { return on_disk(one, index, term); }))
+    if (relaxed()) {
+      const auto stable = raft.stable(), of = log.term_at(stable).value_or(0);
+      if (of != 0 && !majority(raft.view(), [&](const Replica& one) { return synced_on(one, stable, of); }))
+        return fail(fmt::format("I3: {} of term {} is stable for {}, and not synced in {}", stable, of, node.number,
+                                raft.view().text()));
+    } else if (!majority(raft.view(), [&](const Replica& one) { return on_disk(one, index, term); }))
       return fail(fmt::format("I3: {} of term {} is committed by {}, and not durable in {}", index, term, node.number,
                               raft.view().text()));
   }
   for (auto index = std::max(node.checked_commit, log.base()) + 1; index <= raft.commit() && !violation_; ++index) {
     const auto& entry = log.at(index);
+    if (forgets() && index > stable_ && index < committed_.size() && committed_[index].term != entry.term) {
+      if (committed_[index].term > entry.term) {
+        node.lost_branch = true;
+        break;
+      }
+      note(fmt::format("{} to {} are lost", index, committed_.size() - 1));
+      ++numbers_.lost;
+      committed_.resize(index);
+    }
+    if (node.lost_branch) break;
     if (index < committed_.size()) {
       if (committed_[index].term != entry.term || committed_[index].entry_hash != hash_of(entry))
         return fail(fmt::format("I2: {} commits another entry {}: term {}, and was {}", node.number, index, entry.term,
@@ -64,6 +79,7 @@ void RaftWorld::check_commits(Node& node) {
     }
     if (index != committed_.size()) return fail(fmt::format("a gap before the committed entry {}", index));
     committed_.push_back({entry.term, hash_of(entry), std::nullopt});
+    if (!may_be_late(entry.kind) || !relaxed()) stable_ = index;
     if (entry.kind == EntryKind::view) check_view(log.view_at(index), index);
   }
   node.checked_commit = raft.commit();
@@ -118,9 +134,16 @@ void RaftWorld::check_truncate(Node& node, std::uint64_t from, std::uint64_t new
   const auto& disk = node.disk;
   for (auto index = std::max({from, new_base + 1, disk.base.index + 1}); index <= disk.last(); ++index) {
     if (index >= committed_.size()) return;
+    if (forgets() && index > stable_) return;
     if (committed_[index].entry_hash == hash_of(disk.entries[index - disk.base.index - 1]))
       return fail(fmt::format("I5: node {} erases the committed entry {}", node.number, index));
   }
+}
+
+bool RaftWorld::synced_on(const Replica& replica, std::uint64_t index, std::uint64_t term) const {
+  const auto* node = find(replica.node);
+  if (node == nullptr || !node->synced.replica || node->synced.generation != replica.generation) return false;
+  return index <= node->synced.base.index || node->synced.term_at(index) == term;
 }
 
 bool RaftWorld::on_disk(const Replica& replica, std::uint64_t index, std::uint64_t term) const {

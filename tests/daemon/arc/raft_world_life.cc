@@ -34,6 +34,7 @@ void RaftWorld::draw_plan() {
   plan_.cut = rng.chance(0.7) ? 0.001 * static_cast<double>(rng.below(200)) : 0;
   for (auto& weight : plan_.weights) weight = rng.chance(0.3) ? 0 : 1 + static_cast<int>(rng.below(8));
   if (hang_rng_.chance(0.25)) plan_.hang_gap = hang_rng_.between(2s, 8s);
+  if (forgets()) plan_.weights[2] = 8;
 }
 
 void RaftWorld::begin() {
@@ -48,8 +49,9 @@ void RaftWorld::begin() {
     disk.replica = true;
     disk.generation = disk.highest = {1, 1};
     nodes_[i]->stood.insert({1, 1});
-    disk.base = {1, 1, 1, committed_view_};
+    disk.base = {1, 1, 1, 1, committed_view_};
     disk.state = {.index = 1, .hash = 1, .registers = {}};
+    sync(*nodes_[i]);
   }
   for (auto& node : nodes_) start(*node);
   hello();
@@ -63,7 +65,7 @@ void RaftWorld::run() {
   begin();
   if (!run_until(Time() + plan_.chaos)) return;
   heal();
-  if (violation_) return;
+  if (violation_ || numbers_.lost > 0) return;
   const auto verdict = check_linearizable(history_);
   if (verdict.outcome == Verdict::Outcome::violated) fail("I11: " + verdict.explanation);
 }
@@ -92,6 +94,11 @@ void RaftWorld::fault() {
       for (const auto& link : links) cut_links_.erase(link);
     });
   };
+  if (relaxed() && rng_.chance(0.3)) {
+    if (auto* node = pick([this](const Node& n) { return may_lose(n); }); node != nullptr && node->up)
+      lose_power(*node), back_later(*node);
+    return;
+  }
   int total = 0;
   for (int weight : plan_.weights) total += weight;
   if (total == 0) return;
@@ -110,7 +117,10 @@ void RaftWorld::fault() {
       if (!rng_.chance(0.2)) break;
       note("power loss");
       for (auto& node : nodes_)
-        if (node->up) crash(*node), back_later(*node);
+        if (node->up) {
+          forgets() ? lose_power(*node) : crash(*node);
+          back_later(*node);
+        }
       break;
     case 3: {  // Halves.
       std::vector<std::pair<int, int>> links;
@@ -141,7 +151,7 @@ void RaftWorld::fault() {
       if (auto* node = pick(up)) node->paused_until = std::min(now_ + rng_.between(50ms, 4s), Time() + plan_.chaos);
       break;
     case 6:
-      if (auto* node = pick([this](const Node& n) { return may_wipe(n); }); node != nullptr && rng_.chance(0.4))
+      if (auto* node = pick([this](const Node& n) { return may_lose(n); }); node != nullptr && rng_.chance(0.4))
         wipe(*node);
       break;
     case 7:
@@ -211,12 +221,13 @@ void RaftWorld::hang() {
 }
 
 /// Every set of voters that may still decide keeps a majority of whole stores.
-bool RaftWorld::may_wipe(const Node& wiped) const {
+bool RaftWorld::may_lose(const Node& wiped) const {
   if (wiped.wiped || wiped.left) return false;
   auto survives = [&](const Replicas& set) {
     const auto lost = std::ranges::count_if(set, [&](const Replica& one) {
       const auto* node = find(one.node);
-      return node == &wiped || node->wiped || node->left;
+      const bool in_doubt = relaxed() && (node->lost_power || node->disk.hard.doubt != 0);
+      return node == &wiped || node->wiped || node->left || in_doubt;
     });
     return static_cast<std::size_t>(lost) <= (set.size() - 1) / 2;
   };
@@ -378,7 +389,8 @@ void RaftWorld::client_turn(int number) {
     auto value = std::to_string(++values_);
     client.operation = history_.invoke(
         now_, {.client = who, .kind = RegisterOperation::Kind::write, .key = {key}, .value = value, .expected = {}});
-    const auto index = raft.propose(key + value);
+    const bool synced = relaxed() && rng_.chance(0.2);
+    const auto index = raft.propose(key + value, synced ? EntryKind::synced : EntryKind::operation);
     if (!index) {
       history_.forget(client.operation);
       return client_done(number, client.operation);

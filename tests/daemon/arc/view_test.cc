@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "tests/daemon/arc/raft_group.h"
 
 namespace chordfs {
@@ -20,6 +22,27 @@ TEST(ArcView, IsReadAsItWasWritten) {
   EXPECT_EQ(*read, view);
   EXPECT_EQ(read->learners[0].generation, Generation(2, 9));
   EXPECT_EQ(read->everybody().size(), 4U);
+}
+
+/// Relaxed durability: who is in doubt may have forgotten what it acknowledged.
+TEST(ArcView, VotesOfThoseInDoubtCountWhenNobodyElseCanKnowMore) {
+  const auto three = view_of({1, 2, 3});
+  auto elected = [](const ArcView& view, std::set<int> voted, std::set<int> doubtful) {
+    auto among = [](const std::set<int>& some) {
+      return [&some](const Replica& one) { return some.contains(one.at.port); };
+    };
+    return elects(view, among(voted), among(doubtful));
+  };
+  EXPECT_TRUE(elected(three, {1, 2}, {}));
+  EXPECT_TRUE(elected(three, {1, 2}, {3}));
+  EXPECT_FALSE(elected(three, {1}, {2, 3})) << "no majority of votes";
+  EXPECT_FALSE(elected(three, {1, 2}, {2})) << "3 may have what 2 forgot";
+  EXPECT_TRUE(elected(three, {1, 2, 3}, {2})) << "and has said that it knows no more";
+  EXPECT_TRUE(elected(three, {1, 2}, {2, 3})) << "a majority lost its power";
+  EXPECT_TRUE(elected(view_of({1}), {1}, {1}));
+  ArcView joint{.voters = view_of({1, 2, 3}).voters, .old_voters = view_of({3, 4, 5}).voters, .learners = {}};
+  EXPECT_FALSE(elected(joint, {1, 2, 3, 4}, {4})) << "in the old view 5 may know more";
+  EXPECT_TRUE(elected(joint, {1, 2, 3, 4, 5}, {4}));
 }
 
 TEST(ArcView, MalformedIsRefused) {
