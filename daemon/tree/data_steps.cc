@@ -5,6 +5,8 @@
 #include "daemon/tree/extents.h"
 #include "daemon/tree/keys.h"
 #include "daemon/tree/steps.h"
+#include "proto/base/check.h"
+#include "proto/wire/acl.h"
 #include "proto/wire/block_id.h"
 #include "proto/wire/limits.h"
 
@@ -27,6 +29,17 @@ std::size_t xattr_bytes(const wire::Inode& inode) {
   std::size_t bytes = 0;
   for (const auto& [name, value] : inode.xattrs()) bytes += name.size() + value.size();
   return bytes;
+}
+
+/// An access control list says what the mode says.
+void set_mode(wire::Inode& inode, std::uint32_t mode) {
+  inode.mutable_attr()->set_mode(mode & 07777);
+  if (!inode.attr().acl()) return;
+  auto& value = inode.mutable_xattrs()->at(std::string(kAccessAcl));
+  auto acl = Acl::parse(value);
+  CHECK(acl, "inode {:x}", inode.attr().ino());
+  acl->set_mode(mode);
+  value = acl->value();
 }
 
 Outcome check_extent(const wire::Extent& extent) {
@@ -76,7 +89,7 @@ Outcome StepRunner::set_attr(const wire::SetAttr& step) {
   TRY_VOID(check_present(step.ino()));
   auto& inode = *state_.inode(step.ino());
   auto* attr = inode.mutable_attr();
-  if (step.has_mode()) attr->set_mode(step.mode() & 07777);
+  if (step.has_mode()) set_mode(inode, step.mode());
   if (step.has_uid()) attr->set_uid(step.uid());
   if (step.has_gid()) attr->set_gid(step.gid());
   if (step.has_size()) truncate(inode, step.size());
@@ -143,6 +156,35 @@ Outcome StepRunner::commit(const wire::Commit& step) {
   return {};
 }
 
+Outcome StepRunner::allocate(const wire::Allocate& step) {
+  TRY_VOID(check_file(step.ino()));
+  if (step.length() == 0) return refusal(Errc::invalid, "a range without a byte");
+  if (step.offset() > kFileBytesMax || step.length() > kFileBytesMax - step.offset())
+    return refusal(Errc::file_too_large, "a range beyond 2^63 bytes");
+  auto& inode = *state_.inode(step.ino());
+  auto* attr = inode.mutable_attr();
+  const auto end = step.offset() + step.length();
+  const bool grows = !step.keep_size() && end > attr->size();
+  if (step.hole()) make_hole(inode, step.offset(), end);
+  if (grows) attr->set_size(end);
+  if (grows || step.hole()) attr->set_mtime(state_.now());
+  attr->set_ctime(state_.now());
+  state_.changed(inode);
+  return {};
+}
+
+void StepRunner::make_hole(wire::Inode& inode, std::uint64_t from, std::uint64_t to) {
+  const std::uint64_t held = inode.inline_data().size();
+  if (from < held && to >= held)
+    resize_inline(state_, inode, from);
+  else if (from < held)
+    inode.mutable_inline_data()->replace(from, to - from, to - from, '\0');
+  if (!has_extents(inode)) return;
+  ExtentMap map(state_, inode);
+  map.cut(from, to);
+  map.settle();
+}
+
 void StepRunner::write_inline(wire::Inode& inode, const wire::Commit& step) {
   for (const auto& piece : step.pieces()) {
     // Bytes beyond the size, which size_at_least alone decides, would come to light when the file grows.
@@ -172,7 +214,14 @@ Outcome check_xattrs(const wire::Inode& inode) {
     if (value.size() > kXattrValueBytesMax) return refusal(Errc::too_big, "an attribute's value over 64 KiB");
   }
   if (xattr_bytes(inode) > kXattrsBytesMax) return refusal(Errc::too_big, "attributes over 64 KiB together");
+  for (const auto& [name, value] : inode.xattrs())
+    if (is_acl(name) && !Acl::parse(value)) return refusal(Errc::invalid, "an access control list that is none");
   return {};
+}
+
+void note_acls(wire::Inode& inode) {
+  inode.mutable_attr()->set_acl(inode.xattrs().contains(std::string(kAccessAcl)));
+  inode.mutable_attr()->set_default_acl(inode.xattrs().contains(std::string(kDefaultAcl)));
 }
 
 Outcome StepRunner::set_xattr(const wire::SetXattr& step) {
@@ -181,6 +230,7 @@ Outcome StepRunner::set_xattr(const wire::SetXattr& step) {
     return refusal(Errc::out_of_range, "an attribute's name");
   if (step.value().size() > kXattrValueBytesMax) return refusal(Errc::too_big, "an attribute's value over 64 KiB");
   auto& inode = *state_.inode(step.ino());
+  if (is_acl(step.name())) return set_acl(inode, step);
   auto before = inode.xattrs().find(step.name());
   bool exists = before != inode.xattrs().end();
   if (exists && step.mode() == wire::SetXattr::CREATE) return refusal(Errc::exists, "an attribute of this name");
@@ -194,10 +244,31 @@ Outcome StepRunner::set_xattr(const wire::SetXattr& step) {
   return {};
 }
 
+Outcome StepRunner::set_acl(wire::Inode& inode, const wire::SetXattr& step) {
+  auto acl = Acl::parse(step.value());
+  if (!acl) return refusal(acl.code(), acl.error().context);
+  auto changed = inode;
+  const bool access = step.name() == kAccessAcl;
+  if (access) changed.mutable_attr()->set_mode((inode.attr().mode() & 07000) | acl->mode());
+  if (access && acl->minimal())
+    changed.mutable_xattrs()->erase(step.name());
+  else
+    (*changed.mutable_xattrs())[step.name()] = step.value();
+  if (xattr_bytes(changed) > kXattrsBytesMax) return refusal(Errc::too_big, "attributes over 64 KiB together");
+  inode = std::move(changed);
+  note_acls(inode);
+  inode.mutable_attr()->set_ctime(state_.now());
+  state_.changed(inode);
+  return {};
+}
+
 Outcome StepRunner::remove_xattr(const wire::RemoveXattr& step) {
   TRY_VOID(check_present(step.ino()));
   auto& inode = *state_.inode(step.ino());
-  if (inode.mutable_xattrs()->erase(step.name()) == 0) return refusal(Errc::no_attribute, "no attribute of this name");
+  // Of a list that is not there nothing remains to be removed; Linux says so of lists only.
+  if (inode.mutable_xattrs()->erase(step.name()) == 0 && !is_acl(step.name()))
+    return refusal(Errc::no_attribute, "no attribute of this name");
+  note_acls(inode);
   inode.mutable_attr()->set_ctime(state_.now());
   state_.changed(inode);
   return {};

@@ -44,6 +44,7 @@ Outcome StepRunner::create_inode(const wire::CreateInode& step) {
   attr->set_ctime(state_.now());
   attr->set_version(1);
   attr->set_allocated(inode.inline_data().size());
+  note_acls(inode);
   if (attr->type() == wire::FILE_SYMLINK) attr->set_size(inode.target().size());
   if (attr->nlink() == 0) state_.add_orphan(ino);
   state_.create_inode(std::move(inode));

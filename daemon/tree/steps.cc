@@ -25,6 +25,8 @@ std::uint64_t described_ino(const wire::Step& step) {
       return step.set_attr().ino();
     case wire::Step::kCommit:
       return step.commit().ino();
+    case wire::Step::kAllocate:
+      return step.allocate().ino();
     case wire::Step::kSetXattr:
       return step.set_xattr().ino();
     case wire::Step::kRemoveXattr:
@@ -68,6 +70,8 @@ Outcome StepRunner::run(const wire::Step& step) {
       return set_attr(step.set_attr());
     case wire::Step::kCommit:
       return commit(step.commit());
+    case wire::Step::kAllocate:
+      return allocate(step.allocate());
     case wire::Step::kSetXattr:
       return set_xattr(step.set_xattr());
     case wire::Step::kRemoveXattr:

@@ -53,13 +53,16 @@ class StepRunner {
 
   Outcome set_attr(const wire::SetAttr& step);
   Outcome commit(const wire::Commit& step);
+  Outcome allocate(const wire::Allocate& step);
   Outcome set_xattr(const wire::SetXattr& step);
+  Outcome set_acl(wire::Inode& inode, const wire::SetXattr& step);
   Outcome remove_xattr(const wire::RemoveXattr& step);
   Outcome check_present(std::uint64_t ino);
   Outcome check_file(std::uint64_t ino);
   Outcome check_block(std::uint64_t ino, const std::string& block);
   Outcome check_data(const wire::Inode& inode, const wire::Commit& step);
   void truncate(wire::Inode& inode, std::uint64_t size);
+  void make_hole(wire::Inode& inode, std::uint64_t from, std::uint64_t to);
   void write_inline(wire::Inode& inode, const wire::Commit& step);
   void write_extents(wire::Inode& inode, const wire::Commit& step);
 
@@ -68,7 +71,9 @@ class StepRunner {
   Writer writer_;
 };
 
-/// Attributes of one inode all together are capped, and each alone: as for CreateInode and SetXattr.
+/// Attributes of one inode all together are capped, and each alone; access control lists are whole.
 Outcome check_xattrs(const wire::Inode& inode);
+/// What the inode's attributes tell of its access control lists.
+void note_acls(wire::Inode& inode);
 
 }  // namespace chordfs::tree

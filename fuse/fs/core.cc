@@ -98,8 +98,21 @@ awaitable<Result<wire::Attr>> Core::get_attr(Ino ino) {
 // ---- What was learnt ----
 
 void Core::saw(const wire::Attr& attr) {
-  if (attr.type() == wire::FILE_DIRECTORY) directories.put(attr.ino(), {attr.mode(), attr.gid()});
+  // The list itself is not among the attributes: who makes something there asks for it.
+  if (attr.default_acl())
+    directories.erase(attr.ino());
+  else if (attr.type() == wire::FILE_DIRECTORY)
+    directories.put(attr.ino(), {attr.mode(), attr.gid(), {}});
+  if (attr.acl())
+    no_acls_.erase(attr.ino());
+  else
+    no_acls_.put(attr.ino(), runtime().now());
   if (auto state = find_inode(attr.ino())) state->saw(attr);
+}
+
+bool Core::without_acl(Ino ino) {
+  auto* seen = no_acls_.find(ino);
+  return seen && runtime().now() - *seen < kNoAclFor;
 }
 
 void Core::changed(const wire::Attr& attr) {

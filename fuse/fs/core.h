@@ -21,11 +21,15 @@ namespace chordfs::fs {
 inline constexpr int kPlansMax = 8;
 inline constexpr std::size_t kVersionsMax = 65536;
 inline constexpr std::size_t kDirectoriesMax = 16384;
+/// The kernel asks for the access control list right after it has looked a name up: an answer for that long.
+inline constexpr Duration kNoAclFor = 50ms;
+inline constexpr std::size_t kNoAclsMax = 4096;
 
 /// What new objects take from the directory that they are made in.
 struct DirectoryTraits {
   std::uint32_t mode = 0;
   std::uint32_t gid = 0;
+  std::string default_acl;  ///< Empty: none.
 };
 
 enum class GetInode { plain, opens, with_xattrs };
@@ -62,6 +66,8 @@ class Core {
   awaitable<Result<wire::Attr>> get_attr(Ino ino);
 
   void saw(const wire::Attr& attr);
+  /// Seen just now, and without an access control list.
+  bool without_acl(Ino ino);
   /// Attributes after a change of our own: it does not make the kernel's pages wrong.
   void changed(const wire::Attr& attr);
   void changed(const wire::Answer& answer);
@@ -74,6 +80,7 @@ class Core {
   /// `expired`: the value of `session` when the call that failed was begun.
   awaitable<Result<void>> replace_session(std::uint64_t expired);
 
+  Lru<Ino, Time> no_acls_{kNoAclsMax};  ///< When the inode was seen without one.
   std::string name_;
   Semaphore replacing_{1};
   std::uint64_t lost_ = 0;  ///< The last session whose unsent data has been given up.

@@ -111,6 +111,18 @@ awaitable<Result<void>> Files::flush(Handle handle) {
   co_return done;
 }
 
+awaitable<Result<void>> Files::allocate(Handle handle, std::uint64_t offset, std::uint64_t length, Allocate how) {
+  CO_TRY(auto file, find(handle));
+  CO_TRY_VOID(file->usable());
+  co_return co_await holes_.allocate(file->inode, offset, length, how);
+}
+
+awaitable<Result<std::optional<std::uint64_t>>> Files::seek(Handle handle, std::uint64_t offset, Seek what) {
+  CO_TRY(auto file, find(handle));
+  CO_TRY_VOID(file->usable());
+  co_return co_await holes_.seek(file->inode, offset, what);
+}
+
 // ---- Closing ----
 
 awaitable<void> Files::release(Handle handle) {

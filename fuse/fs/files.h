@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 
+#include "fuse/fs/holes.h"
 #include "fuse/fs/namespace.h"
 #include "fuse/fs/open_file.h"
 #include "fuse/fs/reader.h"
@@ -14,14 +15,16 @@ namespace chordfs::fs {
 
 class Files {
  public:
-  Files(Core& core, Attributes& attributes, Namespace& names, WriteBehind& writes, Reader& reader)
-      : core_(core), attributes_(attributes), names_(names), writes_(writes), reader_(reader) {}
+  Files(Core& core, Attributes& attributes, Namespace& names, WriteBehind& writes, Reader& reader, Holes& holes)
+      : core_(core), attributes_(attributes), names_(names), writes_(writes), reader_(reader), holes_(holes) {}
 
   awaitable<Result<Opened>> create(Place place, NewObject object, Caller caller);
   awaitable<Result<Opened>> open(Ino ino, bool truncate);
   awaitable<Result<Bytes>> read(Handle handle, std::uint64_t offset, std::size_t size);
   awaitable<Result<void>> write(Handle handle, std::uint64_t offset, Bytes bytes);
   awaitable<Result<void>> flush(Handle handle);
+  awaitable<Result<void>> allocate(Handle handle, std::uint64_t offset, std::uint64_t length, Allocate how);
+  awaitable<Result<std::optional<std::uint64_t>>> seek(Handle handle, std::uint64_t offset, Seek what);
   awaitable<void> release(Handle handle);
   /// Commits what is unsent and closes every handle.
   awaitable<void> close_all();
@@ -38,6 +41,7 @@ class Files {
   Namespace& names_;
   WriteBehind& writes_;
   Reader& reader_;
+  Holes& holes_;
   std::map<Handle, std::shared_ptr<OpenFile>> handles_;
   Handle next_handle_ = 1;
 };

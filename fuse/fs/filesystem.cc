@@ -2,6 +2,7 @@
 
 #include "fuse/fs/attributes.h"
 #include "fuse/fs/files.h"
+#include "fuse/fs/holes.h"
 #include "fuse/fs/namespace.h"
 #include "fuse/fs/reader.h"
 #include "fuse/fs/write_behind.h"
@@ -18,7 +19,8 @@ class FileSystem::Impl {
   fs::Reader reader{core};
   fs::Attributes attributes{core, writes};
   fs::Namespace names{core, attributes};
-  fs::Files files{core, attributes, names, writes, reader};
+  fs::Holes holes{core, writes};
+  fs::Files files{core, attributes, names, writes, reader, holes};
   fs::Xattrs xattrs{core};
 };
 
@@ -105,6 +107,12 @@ awaitable<Result<void>> FileSystem::sync(Handle handle, Ino ino) {
 }
 awaitable<Result<void>> FileSystem::sync_directory(Ino ino) {
   return client().sync(client().arc_of_ino(ino));
+}
+awaitable<Result<void>> FileSystem::allocate(Handle handle, std::uint64_t offset, std::uint64_t length, Allocate how) {
+  return impl_->files.allocate(handle, offset, length, how);
+}
+awaitable<Result<std::optional<std::uint64_t>>> FileSystem::seek(Handle handle, std::uint64_t offset, Seek what) {
+  return impl_->files.seek(handle, offset, what);
 }
 awaitable<void> FileSystem::release(Handle handle) {
   return impl_->files.release(handle);

@@ -28,11 +28,12 @@ using Handle = std::uint64_t;
 struct Caller {
   std::uint32_t uid = 0;
   std::uint32_t gid = 0;
+  std::uint32_t umask = 0;  ///< Counts where the directory has no default access control list.
 };
 
 struct NewObject {
   wire::FileType type = wire::FILE_REGULAR;
-  std::uint32_t mode = 0;  ///< 07777, the umask applied already.
+  std::uint32_t mode = 0;  ///< 07777, as it was asked for.
   std::uint64_t rdev = 0;
   std::string target;  ///< Symbolic links.
 };
@@ -44,6 +45,16 @@ struct SetAttributes {
   bool atime_now = false, mtime_now = false;
 };
 
+/// fallocate(2): what becomes of a range. Nothing is set aside on any disk, so `extend` within the file changes
+/// nothing.
+enum class Allocate {
+  extend,  ///< The file reaches at least to its end.
+  keep,    ///< Not even that.
+  hole,    ///< It reads as zeros and takes no room; the size stays.
+  zero,    ///< The same, and the file reaches at least to its end.
+};
+/// lseek(2): SEEK_DATA, SEEK_HOLE.
+enum class Seek { data, hole };
 enum class Rename { plain, no_replace, exchange };
 enum class SetXattr { any, create, replace };
 
@@ -81,7 +92,7 @@ class FileSystem {
   awaitable<Result<wire::Attr>> get_attributes(Ino ino);
   awaitable<Result<wire::Attr>> set_attributes(Ino ino, SetAttributes set);
   /// Files, directories, links, devices: `exists` if the name is taken. A set-gid parent hands its group down, and to
-  /// directories the bit as well.
+  /// directories the bit as well; a parent's default access control list takes the place of the umask.
   awaitable<Result<wire::Attr>> make(Ino dir, std::string name, NewObject object, Caller caller);
   awaitable<Result<Opened>> create(Ino dir, std::string name, NewObject object, Caller caller);
   awaitable<Result<wire::Attr>> link(Ino ino, Ino dir, std::string name);
@@ -98,6 +109,9 @@ class FileSystem {
   /// fsync(2): flush(), and what this mount has changed anywhere is durable, with what others changed of the file.
   awaitable<Result<void>> sync(Handle handle, Ino ino);
   awaitable<Result<void>> sync_directory(Ino ino);
+  awaitable<Result<void>> allocate(Handle handle, std::uint64_t offset, std::uint64_t length, Allocate how);
+  /// The first byte from `offset` on that is data, or belongs to a hole (the end of the file is one); none: ENXIO.
+  awaitable<Result<std::optional<std::uint64_t>>> seek(Handle handle, std::uint64_t offset, Seek what);
   awaitable<void> release(Handle handle);
 
   /// A page of entries after `cookie` (0: from the start), in the order of the listing; empty at the end. Without "."

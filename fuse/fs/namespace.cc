@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "proto/wire/acl.h"
+
 namespace chordfs::fs {
 
 namespace {
@@ -63,9 +65,27 @@ awaitable<Result<Namespace::Outcome>> Namespace::carry_out(Result<wire::Transact
 
 awaitable<Result<DirectoryTraits>> Namespace::traits(Ino dir) {
   if (auto* known = core_.directories.find(dir)) co_return *known;
-  CO_TRY(auto attr, co_await core_.get_attr(dir));
+  CO_TRY(auto answer, co_await core_.get_inode(dir, GetInode::with_xattrs));
+  const auto& attr = answer.inode().attr();
   if (attr.type() != wire::FILE_DIRECTORY) co_return Error{Errc::not_directory, fmt::format("inode {:x}", dir)};
-  co_return DirectoryTraits{attr.mode(), attr.gid()};
+  DirectoryTraits traits{attr.mode(), attr.gid(), {}};
+  const auto& xattrs = answer.inode().xattrs();
+  if (auto list = xattrs.find(std::string(kDefaultAcl)); list != xattrs.end()) traits.default_acl = list->second;
+  co_return traits;
+}
+
+Result<void> Namespace::hand_down(const DirectoryTraits& parent, std::uint32_t umask, wire::Inode& inode) {
+  auto& attr = *inode.mutable_attr();
+  if (attr.type() == wire::FILE_SYMLINK) return {};
+  if (parent.default_acl.empty()) {
+    attr.set_mode(attr.mode() & ~umask);
+    return {};
+  }
+  TRY(auto acl, Acl::parse(parent.default_acl));
+  attr.set_mode(acl.create_with(attr.mode()));
+  if (!acl.minimal()) (*inode.mutable_xattrs())[std::string(kAccessAcl)] = acl.value();
+  if (attr.type() == wire::FILE_DIRECTORY) (*inode.mutable_xattrs())[std::string(kDefaultAcl)] = parent.default_acl;
+  return {};
 }
 
 awaitable<Result<wire::Attr>> Namespace::make(Place place, NewObject object, Caller caller, Make how) {
@@ -87,6 +107,7 @@ awaitable<Result<wire::Attr>> Namespace::make(Place place, NewObject object, Cal
   attr.set_nlink(is_directory ? 2 : 1);
   attr.set_rdev(object.rdev);
   if (is_directory) attr.set_parent(place.dir);
+  CO_TRY_VOID(hand_down(parent, caller.umask, inode));
   inode.set_target(std::move(object.target));
 
   auto type = object.type;

@@ -35,6 +35,8 @@ class Namespace {
 
   awaitable<Result<Believed>> believe(Place place, Trust trust);
   awaitable<Result<DirectoryTraits>> traits(Ino dir);
+  /// The mode and the access control lists of a new object.
+  static Result<void> hand_down(const DirectoryTraits& parent, std::uint32_t umask, wire::Inode& inode);
   awaitable<Result<void>> remove(Place place, wire::UnlinkInode::Kind kind);
   /// Carries a plan out. `hinted`: its errors are to be believed only after a look at what really stands there.
   awaitable<Result<Outcome>> carry_out(Result<wire::Transaction> plan, bool hinted);

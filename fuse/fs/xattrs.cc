@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "proto/wire/acl.h"
+
 namespace chordfs::fs {
 
 namespace {
@@ -25,7 +27,7 @@ bool is_utf8(std::string_view text) {
 
 Result<void> check_name(std::string_view name) {
   if (name.empty() || name.size() > kXattrNameBytesMax) return Error{Errc::out_of_range, "an attribute's name"};
-  if (name.starts_with("system.")) return Error{Errc::not_supported, std::string(name)};
+  if (name.starts_with("system.") && !is_acl(name)) return Error{Errc::not_supported, std::string(name)};
   // Names are keys of a protobuf map, which must be text: a message with another key would not be understood.
   if (!is_utf8(name)) return Error{Errc::not_supported, "an attribute's name that is not UTF-8"};
   return {};
@@ -54,6 +56,7 @@ awaitable<Result<std::string>> Xattrs::get(Ino ino, std::string name) {
   CO_TRY_VOID(check_name(name));
   if (name == kLocationXattr) co_return co_await describe_location(core_, ino);
   Error absent{Errc::no_attribute, name};
+  if (name == kAccessAcl && core_.without_acl(ino)) co_return absent;
   auto inode = core_.find_inode(ino);
   // The kernel asks for security.capability before every write.
   if (inode && inode->absent_xattrs.contains(name)) co_return absent;

@@ -1,5 +1,7 @@
 #include "fuse/mount/attributes.h"
 
+#include <linux/falloc.h>
+
 #include <algorithm>
 #include <limits>
 
@@ -114,6 +116,23 @@ SetAttributes changes_of(const struct stat& wanted, int to_set) {
   else if (to_set & FUSE_SET_ATTR_MTIME)
     set.mtime = nanoseconds_of(wanted.st_mtim);
   return set;
+}
+
+std::optional<Allocate> allocate_of(int mode) {
+  switch (mode) {
+    case 0:
+      return Allocate::extend;
+    case FALLOC_FL_KEEP_SIZE:
+      return Allocate::keep;
+    // Of zeros that are kept in store and of a hole a program sees the same.
+    case FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE:
+    case FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE:
+      return Allocate::hole;
+    case FALLOC_FL_ZERO_RANGE:
+      return Allocate::zero;
+    default:
+      return std::nullopt;
+  }
 }
 
 bool changes_nothing(const SetAttributes& set) {

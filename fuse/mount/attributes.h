@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include <cstdint>
+#include <optional>
 
 #include "fuse/fs/filesystem.h"
 #include "fuse/mount/libfuse.h"
@@ -32,6 +33,8 @@ fuse_entry_param entry_of(const wire::Attr& attr);
 
 /// From the `to_set` bits of a SETATTR. ctime is left out: the ring sets it.
 SetAttributes changes_of(const struct stat& wanted, int to_set);
+/// A mode of fallocate(2); nothing for those that do not exist here.
+std::optional<Allocate> allocate_of(int mode);
 bool changes_nothing(const SetAttributes& set);
 
 /// The mode after a write or truncate by an ordinary user: set-user-ID goes, set-group-ID goes where the group may

@@ -8,6 +8,7 @@
 
 #include "fuse/mount/attributes.h"
 #include "fuse/mount/receive_buffer.h"
+#include "proto/wire/acl.h"
 
 namespace chordfs::mount {
 
@@ -20,11 +21,12 @@ constexpr unsigned kCongestionThreshold = 48;
 
 /// What is not named here stays off. In particular: the write-back cache (incoherent between mounts), splice (gains
 /// nothing), EXPORT_SUPPORT (handles outlive no restart), HANDLE_KILLPRIV (so that the kernel clears set-id bits with a
-/// SETATTR), POSIX_ACL (ACLs are refused, see get_xattr), AUTO_INVAL_DATA (with attribute timeout 0 it costs one call
+/// SETATTR), AUTO_INVAL_DATA (with attribute timeout 0 it costs one call
 /// for every read(2), also of cached pages; close-to-open needs it not, opens invalidate), POSIX_LOCKS and FLOCK_LOCKS
 /// (the kernel keeps locks itself, within this mount), CACHE_SYMLINKS.
 constexpr unsigned kCapabilities = FUSE_CAP_ASYNC_READ | FUSE_CAP_ATOMIC_O_TRUNC | FUSE_CAP_ASYNC_DIO |
-                                   FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_READDIRPLUS | FUSE_CAP_READDIRPLUS_AUTO;
+                                   FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_READDIRPLUS | FUSE_CAP_READDIRPLUS_AUTO |
+                                   FUSE_CAP_POSIX_ACL | FUSE_CAP_DONT_MASK;
 
 Target& target_of(fuse_req_t request) {
   return *static_cast<Target*>(fuse_req_userdata(request));
@@ -174,14 +176,13 @@ void statfs(fuse_req_t request, fuse_ino_t) {
   post(request, "statfs", &Operations::usage);
 }
 
-/// Only user.* is kept. ACLs in particular are refused: one that is stored and not enforced is a hole.
+/// Who may read and write which is the kernel's business; it knows no others.
 bool kept(std::string_view xattr) {
-  return xattr.starts_with("user.");
+  return xattr.starts_with("user.") || xattr.starts_with("trusted.") || xattr.starts_with("security.") || is_acl(xattr);
 }
 
 void getxattr(fuse_req_t request, fuse_ino_t ino, const char* name, size_t room) {
-  // Asked at every write. Never ENOSYS, or the kernel stops asking for any attribute.
-  if (std::string_view(name) == "security.capability") return (void)fuse_reply_err(request, ENODATA);
+  // Never ENOSYS, or the kernel stops asking for any attribute.
   if (!kept(name)) return (void)fuse_reply_err(request, EOPNOTSUPP);
   post(request, "getxattr", &Operations::get_xattr, ino, name, room);
 }
@@ -205,8 +206,17 @@ void ioctl(fuse_req_t request, fuse_ino_t, unsigned, void*, fuse_file_info*, uns
   fuse_reply_err(request, ENOTTY);
 }
 
-void fallocate(fuse_req_t request, fuse_ino_t, int, off_t, off_t, fuse_file_info*) {
-  fuse_reply_err(request, EOPNOTSUPP);
+void fallocate(fuse_req_t request, fuse_ino_t, int mode, off_t offset, off_t length, fuse_file_info* info) {
+  auto how = allocate_of(mode);
+  if (!how) return (void)fuse_reply_err(request, EOPNOTSUPP);
+  post(request, "fallocate", &Operations::allocate, info->fh, static_cast<std::uint64_t>(offset),
+       static_cast<std::uint64_t>(length), *how);
+}
+
+void lseek(fuse_req_t request, fuse_ino_t, off_t offset, int whence, fuse_file_info* info) {
+  if (whence != SEEK_DATA && whence != SEEK_HOLE) return (void)fuse_reply_err(request, EINVAL);
+  post(request, "lseek", &Operations::seek, info->fh, static_cast<std::uint64_t>(offset),
+       whence == SEEK_DATA ? Seek::data : Seek::hole);
 }
 
 /// forget and forget_multi are left to libfuse, which ignores them: an inode number names its record for ever, so there
@@ -243,6 +253,7 @@ constexpr fuse_lowlevel_ops kCallbacks = {
     .write_buf = write_buf,
     .fallocate = fallocate,
     .readdirplus = readdirplus,
+    .lseek = lseek,
 };
 
 }  // namespace

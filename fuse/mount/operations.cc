@@ -5,6 +5,7 @@
 #include <cerrno>
 
 #include "fuse/mount/attributes.h"
+#include "proto/wire/acl.h"
 
 namespace chordfs::mount {
 
@@ -96,6 +97,15 @@ awaitable<Result<void>> Operations::clear_set_id(Ino ino, std::uint32_t mode) {
   co_return Result<void>();
 }
 
+awaitable<Result<void>> Operations::clear_foreign_set_gid(const Request& request, Ino ino) {
+  CO_TRY(auto attr, co_await files_.get_attributes(ino));
+  if (!(attr.mode() & S_ISGID) || request.in_group(attr.gid())) co_return Result<void>();
+  SetAttributes set;
+  set.mode = attr.mode() & ~static_cast<std::uint32_t>(S_ISGID);
+  CO_TRY_VOID(co_await files_.set_attributes(ino, set));
+  co_return Result<void>();
+}
+
 awaitable<void> Operations::read(Request request, Handle handle, std::uint64_t offset, std::size_t size) {
   auto bytes = co_await files_.read(handle, offset, size);
   if (!bytes) co_return request.fail(bytes.error());
@@ -119,6 +129,18 @@ awaitable<void> Operations::sync(Request request, Handle handle, Ino ino) {
 
 awaitable<void> Operations::sync_directory(Request request, Ino ino) {
   request.finish(co_await files_.sync_directory(ino));
+}
+
+awaitable<void> Operations::allocate(Request request, Handle handle, std::uint64_t offset, std::uint64_t length,
+                                     Allocate how) {
+  request.finish(co_await files_.allocate(handle, offset, length, how));
+}
+
+awaitable<void> Operations::seek(Request request, Handle handle, std::uint64_t offset, Seek what) {
+  auto found = co_await files_.seek(handle, offset, what);
+  if (!found) co_return request.fail(found.error());
+  if (!*found) co_return request.finish(ENXIO);
+  request.offset(**found);
 }
 
 awaitable<void> Operations::release(Request request, Handle handle) {
@@ -160,12 +182,18 @@ awaitable<void> Operations::list_xattrs(Request request, Ino ino, std::size_t ro
   auto names = co_await files_.list_xattrs(ino);
   if (!names) co_return request.fail(names.error());
   std::string joined;
-  for (const auto& name : *names) joined.append(name).push_back('\0');
+  // As every Linux filesystem: they are for those who may read them.
+  const bool trusted = request.caller().uid == 0;
+  for (const auto& name : *names)
+    if (trusted || !name.starts_with("trusted.")) joined.append(name).push_back('\0');
   request.extended(joined, room);
 }
 
 awaitable<void> Operations::set_xattr(Request request, Ino ino, std::string name, std::string value, SetXattr how) {
-  request.finish(co_await files_.set_xattr(ino, std::move(name), std::move(value), how));
+  const bool access = name == kAccessAcl;
+  auto done = co_await files_.set_xattr(ino, std::move(name), std::move(value), how);
+  if (done && access && request.caller().uid != 0) done = co_await clear_foreign_set_gid(request, ino);
+  request.finish(done);
 }
 
 awaitable<void> Operations::remove_xattr(Request request, Ino ino, std::string name) {

@@ -4,7 +4,7 @@
 //
 // Permissions were checked by the kernel (default_permissions); they are not checked again, because it also sends
 // changes of its own in the name of the user who writes (clearing set-id bits).
-// Locks, fallocate, lseek and copy_file_range are the kernel's own: it does not ask.
+// Locks and copy_file_range are the kernel's own: it does not ask.
 
 #include <cstdint>
 #include <map>
@@ -43,6 +43,8 @@ class Operations {
   awaitable<void> flush(Request request, Handle handle);
   awaitable<void> sync(Request request, Handle handle, Ino ino);
   awaitable<void> sync_directory(Request request, Ino ino);
+  awaitable<void> allocate(Request request, Handle handle, std::uint64_t offset, std::uint64_t length, Allocate how);
+  awaitable<void> seek(Request request, Handle handle, std::uint64_t offset, Seek what);
   awaitable<void> release(Request request, Handle handle);
 
   awaitable<void> open_directory(Request request, Ino ino, fuse_file_info info);
@@ -60,6 +62,9 @@ class Operations {
  private:
   /// What an O_TRUNC by an ordinary user does to set-id bits; the kernel leaves it to the open.
   awaitable<Result<void>> clear_set_id(Ino ino, std::uint32_t mode);
+  /// The mode that an access control list gives, like chmod(2), takes set-group-ID from who is not of that group. The
+  /// kernel would say so in the request, but libfuse 3.14 does not hear it.
+  awaitable<Result<void>> clear_foreign_set_gid(const Request& request, Ino ino);
   static void describe(fuse_file_info& info, const Opened& opened);
 
   FileSystem& files_;

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <vector>
 
 #include "proto/wire/limits.h"
 
@@ -12,7 +13,8 @@ namespace chordfs::mount {
 
 namespace {
 constexpr std::uint64_t kUsageBlockBytes = 4096;
-}
+constexpr int kGroupsMax = 65536;  // NGROUPS_MAX
+}  // namespace
 
 Request::~Request() {
   if (request_) fuse_reply_err(take(), EIO);
@@ -20,7 +22,16 @@ Request::~Request() {
 
 Caller Request::caller() const {
   const auto* context = fuse_req_ctx(request_);
-  return {context->uid, context->gid};
+  return {context->uid, context->gid, context->umask};
+}
+
+bool Request::in_group(std::uint32_t gid) const {
+  if (fuse_req_ctx(request_)->gid == gid) return true;
+  std::vector<gid_t> groups(kGroupsMax);
+  const int found = fuse_req_getgroups(request_, kGroupsMax, groups.data());
+  if (found < 0) return false;
+  groups.resize(static_cast<std::size_t>(std::min(found, kGroupsMax)));
+  return std::ranges::find(groups, gid) != groups.end();
 }
 
 void Request::fail(const Error& error) {

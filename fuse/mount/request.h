@@ -23,6 +23,8 @@ class Request {
 
   const char* name() const { return name_; }
   Caller caller() const;
+  /// Is it one of the caller's groups, as the kernel tells of the process?
+  bool in_group(std::uint32_t gid) const;
 
   // Each of these is the one reply. The kernel may have given the call up (a signal): nobody minds.
   void fail(const Error& error);
@@ -37,6 +39,7 @@ class Request {
   void created(const wire::Attr& attr, const fuse_file_info& info);
   void data(std::string_view bytes) { fuse_reply_buf(take(), bytes.data(), bytes.size()); }
   void written(std::size_t size) { fuse_reply_write(take(), size); }
+  void offset(std::uint64_t offset) { fuse_reply_lseek(take(), static_cast<off_t>(offset)); }
   void usage(const Usage& usage);
   /// An extended attribute or a list of them: `room` 0 asks for the size only.
   void extended(std::string_view value, std::size_t room);

@@ -30,6 +30,10 @@ def renameat2(source, target, flags=0):
     checked(libc.renameat2(AT_FDCWD, os.fsencode(source), AT_FDCWD, os.fsencode(target), flags))
 
 
+def fallocate(fd, mode, offset, length):
+    checked(libc.fallocate(fd, mode, ctypes.c_long(offset), ctypes.c_long(length)))
+
+
 def write(path, contents=b"contents", mode="wb"):
     with open(path, mode) as f:
         f.write(contents)

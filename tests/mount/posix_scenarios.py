@@ -7,10 +7,11 @@ import random
 import signal
 import socket
 import stat
+import struct
 import subprocess
 import time
 
-from posix_calls import (AS_ROOT, EXCHANGE, NOREPLACE, DirectoryStream, as_user, attempt, facts, kind, read, renameat2,
+from posix_calls import (AS_ROOT, EXCHANGE, NOBODY, NOREPLACE, DirectoryStream, as_user, attempt, facts, fallocate, kind, read, renameat2,
                          tree, write)
 
 ALL = {}
@@ -369,6 +370,94 @@ def attributes():
     os.close(fd)
 
 
+OWNER, USER, GROUP, NAMED_GROUP, MASK, OTHERS = 1, 2, 4, 8, 16, 32
+ACCESS, DEFAULT = "system.posix_acl_access", "system.posix_acl_default"
+
+
+def acl(*entries):
+    return struct.pack("<I", 2) + b"".join(struct.pack("<HHI", tag, permissions, *(who or [0xFFFFFFFF]))
+                                           for tag, permissions, *who in entries)
+
+
+def lists(path):
+    return facts(path), *(attempt(os.getxattr, path, name) for name in (ACCESS, DEFAULT))
+
+
+@scenario_of_root
+def access_control_lists():
+    for path in ("f", "d"):
+        write("f") if path == "f" else os.mkdir("d")
+        full = acl((OWNER, 7), (USER, 6, 12), (GROUP, 5), (NAMED_GROUP, 3, 13), (MASK, 6), (OTHERS, 1))
+        yield f"{path} none", lists(path)
+        yield f"{path} set", (attempt(os.setxattr, path, ACCESS, full), lists(path), sorted(os.listxattr(path)))
+        yield f"{path} chmod", (attempt(os.chmod, path, 0o4731), lists(path))
+        yield f"{path} minimal", (attempt(os.setxattr, path, ACCESS, acl((OWNER, 6), (GROUP, 4), (OTHERS, 0))), lists(path))
+        yield f"{path} set again", (attempt(os.setxattr, path, ACCESS, full), lists(path))
+        yield f"{path} removed", (attempt(os.removexattr, path, ACCESS), lists(path))
+        yield f"{path} removed again", (attempt(os.removexattr, path, ACCESS), lists(path))
+        yield f"{path} no mask", attempt(os.setxattr, path, ACCESS, acl((OWNER, 7), (USER, 6, 12), (GROUP, 5), (OTHERS, 1)))
+        yield f"{path} no list", (attempt(os.setxattr, path, ACCESS, b"x"), attempt(os.setxattr, path, ACCESS, b""))
+        yield f"{path} default", (attempt(os.setxattr, path, DEFAULT, full), lists(path))
+        yield f"{path} empty default", (attempt(os.setxattr, path, DEFAULT, acl()), lists(path))
+    os.symlink("f", "s")
+    yield "symbolic link", attempt(os.setxattr, "s", ACCESS, full, follow_symlinks=False)
+    inherited = acl((OWNER, 7), (USER, 7, NOBODY), (GROUP, 5), (MASK, 7), (OTHERS, 5))
+    os.setxattr("d", DEFAULT, inherited)
+    os.umask(0o077)
+    os.mkdir("d/sub", 0o770)
+    os.mkdir("d/sub/sub")
+    write("d/f")
+    os.close(os.open("d/exec", os.O_CREAT | os.O_WRONLY, 0o711))
+    os.mkfifo("d/fifo", 0o666)
+    os.symlink("f", "d/s")
+    for path in ("d/sub", "d/sub/sub", "d/f", "d/exec", "d/fifo"):
+        yield f"inherited by {path}", lists(path)
+    yield "not by links", facts("d/s")
+    os.removexattr("d", DEFAULT)
+    write("d/after")
+    yield "umask again", lists("d/after")
+    os.umask(0o022)
+
+
+@scenario_of_root
+def access_by_lists():
+    write("f")
+    os.chown("f", 5, 5)
+    os.chmod("f", 0o640)
+    open_it = lambda flags: as_user(lambda: os.close(os.open("f", flags)))
+    yield "before", open_it(os.O_RDONLY)
+    os.setxattr("f", ACCESS, acl((OWNER, 6), (USER, 4, NOBODY), (GROUP, 0), (MASK, 4), (OTHERS, 0)))
+    yield "may read", (open_it(os.O_RDONLY), open_it(os.O_WRONLY))
+    os.setxattr("f", ACCESS, acl((OWNER, 6), (USER, 6, NOBODY), (GROUP, 0), (MASK, 6), (OTHERS, 0)))
+    yield "may write", (open_it(os.O_RDONLY), open_it(os.O_RDWR))
+    os.chmod("f", 0o644)
+    yield "masked", (open_it(os.O_RDONLY), open_it(os.O_WRONLY))
+    os.setxattr("f", ACCESS, acl((OWNER, 6), (USER, 0, NOBODY), (GROUP, 6), (MASK, 6), (OTHERS, 6)))
+    yield "not even as others", (open_it(os.O_RDONLY), open_it(os.O_WRONLY))
+    yield "not his to change", as_user(lambda: os.setxattr("f", ACCESS, acl((OWNER, 6), (GROUP, 6), (OTHERS, 6))))
+    write("mine")
+    os.chown("mine", NOBODY, 5)
+    os.chmod("mine", 0o2750)
+    yield "set-gid of a foreign group", (as_user(lambda: os.setxattr("mine", ACCESS, acl((OWNER, 7), (USER, 7, 9), (GROUP, 5), (MASK, 5), (OTHERS, 0)))), lists("mine"))
+
+
+@scenario_of_root
+def other_attributes():
+    write("f")
+    for name in ("trusted.t", "security.s"):
+        yield f"{name} set", (attempt(os.setxattr, "f", name, b"1"), attempt(os.getxattr, "f", name))
+        yield f"{name} of a user", (as_user(lambda: os.getxattr("f", name)), as_user(lambda: os.setxattr("f", name, b"2")))
+    yield "listed", sorted(os.listxattr("f"))
+    yield "listed for a user", as_user(lambda: sorted(os.listxattr("f")))
+    yield "of a link", (os.symlink("f", "s"), attempt(os.setxattr, "s", "trusted.t", b"1", follow_symlinks=False))
+    capability = struct.pack("<IIIII", 0x02000001, 1 << 10, 0, 0, 0)  # cap_net_bind_service, effective
+    yield "capability", (attempt(os.setxattr, "f", "security.capability", capability), os.getxattr("f", "security.capability"))
+    fd = os.open("f", os.O_WRONLY)
+    os.write(fd, b"changed")
+    os.close(fd)
+    yield "a write takes it", attempt(os.getxattr, "f", "security.capability")
+
+
 @scenario_of_root
 def set_gid_directories():
     os.mkdir("d")
@@ -511,6 +600,59 @@ def holes():
     yield "less than full", os.fstat(fd).st_blocks * 512 < (70 << 20)
     yield "seek behind the end", (attempt(os.lseek, fd, 80 << 20, os.SEEK_DATA), attempt(os.lseek, fd, 80 << 20, os.SEEK_HOLE))
     yield "end is a hole", os.lseek(fd, (70 << 20) + 1, os.SEEK_HOLE)
+    os.close(fd)
+
+
+def pieces_of(fd):
+    """Where data is, as lseek tells."""
+    found, at = [], 0
+    while isinstance(start := attempt(os.lseek, fd, at, os.SEEK_DATA), int):
+        at = os.lseek(fd, start, os.SEEK_HOLE)
+        found.append((start, at))
+    return found, start
+
+
+@scenario
+def allocate():
+    KEEP, PUNCH, ZERO = 1, 2, 16
+    page = 1 << 16  # Of any file system: where data begins and ends is told in its blocks.
+    for base in (100, 20 * page):
+        fd = os.open(f"f{base}", os.O_RDWR | os.O_CREAT)
+        os.pwrite(fd, b"x" * base, 0)
+        yield f"{base} keep", (attempt(fallocate, fd, KEEP, 0, base + 5000), facts(fd))
+        yield f"{base} extend", (attempt(fallocate, fd, 0, 0, base + 5000), facts(fd), os.pread(fd, 99, base + 4990))
+        yield f"{base} within", (attempt(fallocate, fd, 0, 0, 10), facts(fd))
+        yield f"{base} zero", (attempt(fallocate, fd, ZERO, 10, 20), os.pread(fd, 50, 0), facts(fd))
+        yield f"{base} zero beyond", (attempt(fallocate, fd, ZERO, base + 6000, 20), facts(fd))
+        yield f"{base} zero, kept", (attempt(fallocate, fd, ZERO | KEEP, base + 7000, 20), facts(fd))
+        yield f"{base} punch", (attempt(fallocate, fd, PUNCH | KEEP, 50, 30), os.pread(fd, 50, 40), facts(fd))
+        yield f"{base} punch beyond", (attempt(fallocate, fd, PUNCH | KEEP, 1 << 40, 30), facts(fd))
+        yield f"{base} punch without keep", attempt(fallocate, fd, PUNCH, 0, 30)
+        yield f"{base} no length", attempt(fallocate, fd, 0, 0, 0)
+        yield f"{base} negative", (attempt(fallocate, fd, 0, -1, 5), attempt(fallocate, fd, 0, 0, -5))
+        yield f"{base} written after", (os.pwrite(fd, b"new", 60), os.pread(fd, 50, 40))
+        yield f"{base} whole", hashlib.sha256(read(f"f{base}")).hexdigest()
+        os.close(fd)
+    fd = os.open("mapped", os.O_RDWR | os.O_CREAT)
+    os.pwrite(fd, b"y" * 4 * page, 0)
+    with mmap.mmap(fd, 4 * page) as mapped:
+        before = mapped[page], mapped[2 * page]
+        fallocate(fd, PUNCH | KEEP, page, page)
+        yield "seen by a mapping", (before, mapped[page], mapped[2 * page])
+    yield "pieces", pieces_of(fd)
+    yield "in a hole", (os.lseek(fd, page + 5, os.SEEK_DATA), os.lseek(fd, page + 5, os.SEEK_HOLE))
+    fallocate(fd, PUNCH | KEEP, 0, 4 * page)
+    yield "all of it", (pieces_of(fd), os.fstat(fd).st_blocks, facts(fd))
+    os.pwrite(fd, b"unsynced" * 8192, page)
+    yield "data that is not synced", pieces_of(fd)
+    yield "past the end", (attempt(os.lseek, fd, 4 * page, os.SEEK_DATA), attempt(os.lseek, fd, 4 * page, os.SEEK_HOLE))
+    os.close(fd)
+    fd = os.open("mapped", os.O_RDONLY)
+    yield "read-only", attempt(fallocate, fd, 0, 0, 10)
+    os.close(fd)
+    os.mkdir("d")
+    fd = os.open("d", os.O_RDONLY)
+    yield "directory", attempt(fallocate, fd, 0, 0, 10)
     os.close(fd)
 
 

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include "proto/wire/acl.h"
 #include "tests/daemon/tree/world.h"
 
 namespace chordfs::tree_test {
@@ -139,6 +140,64 @@ TEST_F(DataSteps, CommitSetsTimesAndClearsSetId) {
   ASSERT_EQ(world.refused({chmod(10, 06745)}), Errc::ok);
   ASSERT_EQ(world.refused({step}), Errc::ok);
   EXPECT_EQ(world.attr(10).mode(), 02745U) << "S_ISGID without group execution is no set-id bit";
+}
+
+TEST_F(DataSteps, AHoleCutsExtentsAndLeavesTheSize) {
+  ASSERT_EQ(world.refused({write_extents(10, {extent(0, 10, 1), extent(10, 10, 2)})}), Errc::ok);
+  world.now = 5000;
+  ASSERT_EQ(world.refused({make_hole(10, 5, 15)}), Errc::ok);
+  EXPECT_EQ(map(), "[0,5)=1+0 ");
+  EXPECT_EQ(discarded(), "2 ");
+  EXPECT_EQ(world.attr(10).size(), 20U);
+  EXPECT_EQ(world.attr(10).allocated(), 5U);
+  EXPECT_EQ(world.attr(10).mtime(), 5000);
+}
+
+TEST_F(DataSteps, AHoleInTheRecordIsZerosOrItsEnd) {
+  ASSERT_EQ(world.refused({write_piece(10, 0, "abcdef"), make_hole(10, 1, 2)}), Errc::ok);
+  EXPECT_EQ(inline_data(), std::string("a\0\0def", 6));
+  ASSERT_EQ(world.refused({make_hole(10, 4, 100)}), Errc::ok);
+  EXPECT_EQ(inline_data(), std::string("a\0\0d", 4));
+  EXPECT_EQ(world.attr(10).size(), 6U);
+  EXPECT_TRUE(world.get_inode(10, true).has_inline());
+}
+
+TEST_F(DataSteps, AllocationGrowsTheFileUnlessItIsToKeepItsSize) {
+  ASSERT_EQ(world.refused({write_piece(10, 0, "abc")}), Errc::ok);
+  auto step = allocate(10, 2, 98);
+  step.mutable_allocate()->set_keep_size(true);
+  ASSERT_EQ(world.refused({step}), Errc::ok);
+  EXPECT_EQ(world.attr(10).size(), 3U);
+  ASSERT_EQ(world.refused({allocate(10, 2, 98)}), Errc::ok);
+  EXPECT_EQ(world.attr(10).size(), 100U);
+  ASSERT_EQ(world.refused({allocate(10, 0, 50)}), Errc::ok);
+  EXPECT_EQ(world.attr(10).size(), 100U);
+  EXPECT_EQ(inline_data(), "abc");
+  EXPECT_EQ(world.refused({allocate(10, 0, 0)}), Errc::invalid);
+  EXPECT_EQ(world.refused({allocate(10, kFileBytesMax, 1)}), Errc::file_too_large);
+}
+
+TEST_F(DataSteps, ModeAndAccessControlListFollowEachOther) {
+  using namespace std::string_literals;
+  const auto name = std::string(kAccessAcl);
+  const auto list = [](char owner, char mask) {
+    return "\2\0\0\0"s + "\1\0"s + owner + "\0\xff\xff\xff\xff\2\0\7\0\1\0\0\0\4\0\5\0\xff\xff\xff\xff\x10\0"s + mask +
+           "\0\xff\xff\xff\xff\x20\0\1\0\xff\xff\xff\xff"s;
+  };
+  ASSERT_EQ(world.refused({chmod(10, 04644), set_xattr(10, name, list(7, 6))}), Errc::ok);
+  EXPECT_EQ(world.attr(10).mode(), 04761U);
+  EXPECT_TRUE(world.attr(10).acl());
+  ASSERT_EQ(world.refused({chmod(10, 0651)}), Errc::ok);
+  EXPECT_EQ(world.get_inode(10).inode().xattrs().at(name), list(6, 5));
+  EXPECT_EQ(world.refused({set_xattr(10, name, "no list")}), Errc::invalid);
+  ASSERT_EQ(world.refused({remove_xattr(10, name), remove_xattr(10, name)}), Errc::ok);
+  EXPECT_EQ(world.attr(10).mode(), 0651U);
+  EXPECT_FALSE(world.attr(10).acl());
+  // No more than nine bits: nothing to keep.
+  const auto minimal = "\2\0\0\0\1\0\7\0\xff\xff\xff\xff\4\0\5\0\xff\xff\xff\xff\x20\0\1\0\xff\xff\xff\xff"s;
+  ASSERT_EQ(world.refused({set_xattr(10, name, minimal)}), Errc::ok);
+  EXPECT_EQ(world.attr(10).mode(), 0751U);
+  EXPECT_FALSE(world.attr(10).acl());
 }
 
 TEST_F(DataSteps, OnlyRegularFilesHaveContents) {

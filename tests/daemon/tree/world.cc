@@ -78,6 +78,21 @@ wire::Step resize(std::uint64_t ino, std::uint64_t size) {
   return step;
 }
 
+wire::Step allocate(std::uint64_t ino, std::uint64_t offset, std::uint64_t length) {
+  wire::Step step;
+  step.mutable_allocate()->set_ino(ino);
+  step.mutable_allocate()->set_offset(offset);
+  step.mutable_allocate()->set_length(length);
+  return step;
+}
+
+wire::Step make_hole(std::uint64_t ino, std::uint64_t from, std::uint64_t to) {
+  auto step = allocate(ino, from, to - from);
+  step.mutable_allocate()->set_keep_size(true);
+  step.mutable_allocate()->set_hole(true);
+  return step;
+}
+
 wire::Step chmod(std::uint64_t ino, std::uint32_t mode) {
   wire::Step step;
   step.mutable_set_attr()->set_ino(ino);

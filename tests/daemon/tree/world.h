@@ -28,6 +28,9 @@ wire::Step unlink(std::uint64_t ino, wire::UnlinkInode::Kind kind = wire::Unlink
 wire::Step moved(std::uint64_t ino, std::uint64_t parent = 0);
 wire::Step dirmove();
 wire::Step resize(std::uint64_t ino, std::uint64_t size);
+wire::Step allocate(std::uint64_t ino, std::uint64_t offset, std::uint64_t length);
+/// Of [from, to); the size stays.
+wire::Step make_hole(std::uint64_t ino, std::uint64_t from, std::uint64_t to);
 wire::Step chmod(std::uint64_t ino, std::uint32_t mode);
 wire::Step write_piece(std::uint64_t ino, std::uint64_t offset, std::string data);
 /// A block of an inode, written by a session, or by nobody.
