@@ -8,8 +8,8 @@
 namespace chordfs {
 
 /// `full` is told each time that there is no room; `fatal` of any other failure but `cancelled`, which is returned too.
-awaitable<Result<void>> commit_when_room(Runtime& runtime, Disk& disk, Batch batch, Sync sync,
-                                         std::function<void(Error)> fatal,
-                                         std::function<void(const Error&)> full = [](const Error&) {});
+awaitable<Result<void>> commit_when_room(
+    Runtime& runtime, Disk& disk, Batch batch, Sync sync, std::function<void(Error)> fatal,
+    std::function<void(const Error&)> full = [](const Error&) {});
 
 }  // namespace chordfs

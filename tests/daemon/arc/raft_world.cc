@@ -17,10 +17,7 @@ constexpr auto kLater = [](const auto& a, const auto& b) {
 }  // namespace
 
 RaftWorld::RaftWorld(std::uint64_t seed, Durability durability)
-    : seed_(seed),
-      durability_(durability),
-      rng_(Rng::derived(seed, "raft")),
-      hang_rng_(Rng::derived(seed, "hang")) {
+    : seed_(seed), durability_(durability), rng_(Rng::derived(seed, "raft")), hang_rng_(Rng::derived(seed, "hang")) {
   draw_plan();
 }
 RaftWorld::~RaftWorld() = default;
