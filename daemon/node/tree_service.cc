@@ -2,6 +2,8 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
+
 #include "daemon/node/propose.h"
 
 namespace chordfs {
@@ -177,7 +179,9 @@ awaitable<Result<Reply>> TreeService::find_garbage(ArcNumber arc, wire::Query qu
   bool fenced = false;
   for (int i = 0; i < std::min(answer.sessions_size(), kSessionsAsked); ++i)
     if (client_.arc_of_ino(answer.sessions(i)) != arc) fenced |= co_await fence_if_closed(arc, answer.sessions(i));
-  if (fenced) CO_TRY(answer, co_await ask(arcs_, arc, std::move(query)));
+  if (fenced) {
+    CO_TRY(answer, co_await ask(arcs_, arc, std::move(query)));
+  }
   Reply reply;
   *reply.header.mutable_query() = std::move(answer);
   co_return reply;
@@ -264,7 +268,10 @@ awaitable<void> TreeService::sweep_sessions(ArcNumber number) {
   for (auto session : listed->sessions()) {
     bool home = client_.arc_of_ino(session) == number;
     if (home && !sessions_.is_silent(session, arc->led_since, runtime_.now())) continue;
-    co_await (home ? close_session(number, session) : fence_if_closed(number, session));
+    if (home)
+      co_await close_session(number, session);
+    else
+      co_await fence_if_closed(number, session);
   }
 }
 
