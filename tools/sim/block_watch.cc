@@ -15,9 +15,11 @@ bool BlockWatch::wants_reply_to(const Request& request) const {
 
 void BlockWatch::request_arrived(const SimHost& /*at*/, const Request& request) {
   if (!request.header.has_drop_block()) return;
-  // From now on it may be gone here and still be there elsewhere.
-  for (const auto& block : request.header.drop_block().blocks())
+  // From now on it may be gone here and still be there elsewhere; and a second copy of the put may be answered late.
+  for (const auto& block : request.header.drop_block().blocks()) {
     acknowledged_[request.header.drop_block().arc()].erase(block);
+    dropped_.insert(block);
+  }
 }
 
 bool BlockWatch::may_hold(ArcNumber arc, const Replica& replica, const std::string& block) const {
@@ -27,7 +29,7 @@ bool BlockWatch::may_hold(ArcNumber arc, const Replica& replica, const std::stri
 
 void BlockWatch::served(const SimHost& at, const wire::Request& asked, const Reply& reply) {
   const auto& put = asked.put_block();
-  if (reply.header.error() != 0) return;
+  if (reply.header.error() != 0 || dropped_.contains(put.block())) return;
   const auto index = ring_.index_of(at);
   const auto* node = ring_.node(index);
   const auto arc = node == nullptr ? nullptr : node->arcs()->find(put.arc());

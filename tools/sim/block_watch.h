@@ -52,6 +52,7 @@ class BlockWatch final : public NetworkWatch {
 
   RingWorld& ring_;
   std::map<ArcNumber, std::set<std::string>> acknowledged_;
+  std::set<std::string> dropped_;
   std::uint64_t acknowledgements_ = 0;
   std::vector<Spoilt> spoilt_;
 };

@@ -277,8 +277,9 @@ void Chaos::isolate(const Fault& fault) {
   std::erase(lost, host);
   if (rules_.bystanders) {
     const auto others = rules_.bystanders();
-    for (std::size_t i = 0; i < others.size(); ++i)
-      if (fault.choice >> (20 + i % 40) & 1) lost.push_back(others[i]);
+    // The first still hears it: what others change meanwhile, that one should see.
+    for (std::size_t i = 1; i < others.size(); ++i)
+      if ((fault.choice >> (20 + 2 * i % 38) & 3) != 0) lost.push_back(others[i]);
   }
   for (auto* other : lost) world_.network().cut_both(*host, *other);
   later(fault.lasts + kElection, [this, host, lost] {

@@ -13,7 +13,7 @@ namespace {
 constexpr Duration kSumsTimeout = 2s;
 constexpr Duration kPushTimeout = 5s;
 /// Who timed out is not asked again for so long: one dead node must not hold up comparing with the others.
-constexpr Duration kSilenceTime = 5s;
+constexpr Duration kSilenceTime = 3s;
 constexpr Duration kRunRetry = 1s;
 constexpr Duration kRunForgotten = 30s;
 constexpr int kBucketsAtOnce = 16;
