@@ -5,13 +5,25 @@
 
 namespace chordfs {
 
+namespace {
+/// After a tick: a flush would do nothing. So it is with most of the arcs that a node only follows. A follower that
+/// hears its leader says nothing by itself, and whatever else happens to an arc touches it.
+bool is_quiet(const Arc& arc) {
+  const auto& raft = *arc.raft;
+  return raft.role() == Raft::Role::follower && raft.leader() && raft.leader()->node == arc.seen.second &&
+         raft.view_index() == arc.seen.first && !raft.wants_to_write() && !raft.passive() && !raft.gone() &&
+         !raft.fault() && raft.committed_here() <= arc.applied && !arc.fetching && arc.led_term == 0 &&
+         arc.confirmed == 0;
+}
+}  // namespace
+
 awaitable<void> Arcs::tick() {
   for (;;) {
     co_await runtime_.sleep(kRaftTick);
     for (const auto& [number, arc] : arcs_) {
       if (!arc->raft || arc->replacing) continue;
       arc->raft->tick();
-      touch(arc);
+      if (!is_quiet(*arc)) touch(arc);
     }
   }
 }

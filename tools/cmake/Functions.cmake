@@ -2,6 +2,7 @@
 # chordfs_program(NAME SOURCES … DEPENDS …): a program in build/bin.
 # chordfs_test(NAME SOURCES … DEPENDS … LABEL unit|sim …): a GoogleTest program, one ctest entry. The further label
 #   tsan: it has threads, so that the thread sanitizer is worth its time. The target tests_LABEL builds all of a label.
+#   SHARDS n: n ctest entries, each with its share of the tests, so that a long one uses several cores.
 # chordfs_fuzz(NAME SOURCES … DEPENDS …): a libFuzzer program, built where CHORDFS_SANITIZE has fuzzer-no-link; its ctest
 #   entry, label fuzz, runs the corpus tests/fuzz/corpus/NAME and then looks further for CHORDFS_FUZZ_SECONDS.
 
@@ -20,13 +21,23 @@ function(chordfs_program name)
 endfunction()
 
 function(chordfs_test name)
-  cmake_parse_arguments(arg "" "" "SOURCES;DEPENDS;LABEL" ${ARGN})
+  cmake_parse_arguments(arg "" "SHARDS" "SOURCES;DEPENDS;LABEL" ${ARGN})
   add_executable(${name} ${arg_SOURCES})
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
   target_link_libraries(${name} PRIVATE chordfs_options ${arg_DEPENDS} GTest::gtest GTest::gmock GTest::gtest_main)
   chordfs_precompile(${name})
-  add_test(NAME ${name} COMMAND ${name})
-  set_tests_properties(${name} PROPERTIES LABELS "${arg_LABEL}")
+  if(arg_SHARDS)
+    foreach(shard RANGE 1 ${arg_SHARDS})
+      math(EXPR index "${shard} - 1")
+      add_test(NAME ${name}_${shard} COMMAND ${name})
+      # A simulation makes and drops small objects by the million: glibc is to keep more than seven of a size at hand.
+      set_tests_properties(${name}_${shard} PROPERTIES LABELS "${arg_LABEL}" ENVIRONMENT
+        "GTEST_TOTAL_SHARDS=${arg_SHARDS};GTEST_SHARD_INDEX=${index};GLIBC_TUNABLES=glibc.malloc.tcache_count=1000")
+    endforeach()
+  else()
+    add_test(NAME ${name} COMMAND ${name})
+    set_tests_properties(${name} PROPERTIES LABELS "${arg_LABEL}")
+  endif()
   foreach(label ${arg_LABEL})
     if(NOT TARGET tests_${label})
       add_custom_target(tests_${label})

@@ -90,8 +90,14 @@ void Raft::broadcast(bool heartbeat) {
     ++rounds_started_;
     round = true;
   }
-  for (const auto& member : view().everybody())
+  // Not everybody(), which copies: this comes with every flush.
+  auto speak = [&](const Replica& member) {
     if (may_contact(member)) send_append(member, progress_of(member), heartbeat || round);
+  };
+  std::ranges::for_each(view().voters, speak);
+  for (const auto& old : view().old_voters)
+    if (std::ranges::count(view().voters, old) == 0) speak(old);
+  std::ranges::for_each(view().learners, speak);
 }
 
 void Raft::send_append(const Replica& to, Progress& progress, bool heartbeat) {

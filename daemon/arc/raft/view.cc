@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <boost/container/small_vector.hpp>
 #include <set>
 
 #include "proto/rpc/endpoint.h"
@@ -61,7 +62,7 @@ bool majority_of(const Replicas& set, const std::function<bool(const Replica&)>&
 }
 
 std::uint64_t reached_in(const Replicas& set, const std::function<std::uint64_t(const Replica&)>& value) {
-  std::vector<std::uint64_t> values;
+  boost::container::small_vector<std::uint64_t, 8> values;
   for (const auto& one : set) values.push_back(value(one));
   std::ranges::sort(values, std::greater());
   return values.empty() ? 0 : values[values.size() / 2];
