@@ -162,6 +162,7 @@ class RaftWorld {
   void begin();
   void fault();
   void hunt(Node& node);
+  void tell_of_death(const Node& dead);
   bool may_wipe(const Node& node) const;
   void wipe(Node& node);
   void hello();
