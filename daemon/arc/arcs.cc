@@ -12,11 +12,9 @@
 namespace chordfs {
 
 namespace {
-/// A leader that is not ready yet becomes so within a round trip, or never. Shorter than a client's patience with a
-/// node.
-constexpr Duration kReadyPatience = 600ms;
-/// An operation that takes longer is answered with what is known so far: nothing.
-constexpr Duration kSlow = 700ms;
+/// In all, from when it was asked: less than a client's patience with a node, for it takes one that is silent for dead.
+/// A leader that is not ready by then says so; an operation that is not done is answered with what is known: nothing.
+constexpr Duration kAnswerWithin = 700ms;
 
 template <class M>
 bool parse_sealed(const std::string& key, const std::string& stored, M& message) {
@@ -249,8 +247,7 @@ std::optional<wire::Peer> Arcs::hint(ArcNumber number) const {
   return peer_of(leader, messenger_.address_of(leader));
 }
 
-awaitable<Result<ArcPtr>> Arcs::begin(ArcNumber number) {
-  const auto until = runtime_.now() + kReadyPatience;
+awaitable<Result<ArcPtr>> Arcs::begin(ArcNumber number, Time until) {
   for (;;) {
     auto arc = find(number);
     if (!arc || !arc->leads()) co_return not_owner(number);
@@ -262,7 +259,8 @@ awaitable<Result<ArcPtr>> Arcs::begin(ArcNumber number) {
 }
 
 awaitable<Result<std::string>> Arcs::propose(ArcNumber number, std::string operation, EntryKind kind) {
-  CO_TRY(auto arc, co_await begin(number));
+  const auto until = runtime_.now() + kAnswerWithin;
+  CO_TRY(auto arc, co_await begin(number, until));
   if (writer_.full())
     co_return Error{Errc::disk_full, fmt::format("the disk of {} is full", endpoint_of(options_.self).text())};
   auto index = arc->raft->propose(std::move(operation), kind);
@@ -270,7 +268,8 @@ awaitable<Result<std::string>> Arcs::propose(ArcNumber number, std::string opera
   auto done = arc->waiting.emplace(*index, Arc::Waiter{.term = arc->raft->term(), .done = {}}).first->second.done;
   touch(arc);
   for (;;) {
-    if (auto answer = co_await done.wait_for(runtime_, kSlow)) co_return std::move(*answer);
+    if (auto answer = co_await done.wait_for(runtime_, until - runtime_.now())) co_return std::move(*answer);
+    until = runtime_.now() + kAnswerWithin;
     // Slow disks are no reason to give up; that the caller hears of us is one to wait for us.
     if (arc->leads() && arc->raft->heard_majority())
       co_return Error{Errc::timed_out, fmt::format("arc {}: its members are slow", number)};
@@ -283,14 +282,14 @@ awaitable<Result<void>> Arcs::sync(ArcNumber number) {
 }
 
 awaitable<Result<std::string>> Arcs::query(ArcNumber number, std::string query) {
-  CO_TRY(auto arc, co_await begin(number));
+  const auto until = runtime_.now() + kAnswerWithin;
+  CO_TRY(auto arc, co_await begin(number, until));
   auto raft = arc->raft;
   const auto term = raft->term();
   const auto index = raft->commit();
   const auto round = raft->request_round();
   touch(arc);
   // ReadIndex (Ongaro 6.4): a majority says, after we were asked, that we lead; and all that was committed is applied.
-  const auto until = runtime_.now() + kReadyPatience;
   while ((raft->confirmed_round() < round && !planted(Defect::stale_read)) || arc->applied < index) {
     if (raft != arc->raft || !raft->leads() || raft->term() != term) co_return not_owner(number);
     if (runtime_.now() >= until)
@@ -318,12 +317,12 @@ awaitable<Result<std::string>> Arcs::query(ArcNumber number, std::string query) 
 }
 
 awaitable<Result<void>> Arcs::put_block(ArcNumber number, std::string block, Bytes contents, std::uint32_t crc) {
-  CO_TRY(auto arc, co_await begin(number));
+  CO_TRY(auto arc, co_await begin(number, runtime_.now() + kAnswerWithin));
   co_return co_await copies_.put(number, std::move(block), std::move(contents), crc);
 }
 
 awaitable<Result<void>> Arcs::drop_blocks(ArcNumber number, std::vector<std::string> blocks) {
-  CO_TRY(auto arc, co_await begin(number));
+  CO_TRY(auto arc, co_await begin(number, runtime_.now() + kAnswerWithin));
   co_return co_await copies_.drop(number, std::move(blocks), Copies::Drop::everywhere);
 }
 

@@ -4,7 +4,7 @@
 //
 // Owner: the node. Thread: the Runtime's. create() or recover(), start(); stop() before destruction.
 // Errors: not_owner when this node does not lead the arc (hint() may know who does); busy when it leads but is not
-// ready within kReadyPatience; timed_out when members are slow, or leadership was lost meanwhile (unknown whether it
+// ready soon; timed_out when members are slow, or leadership was lost meanwhile (unknown whether it
 // happened); disk errors; cancelled.
 // The rules that keep an arc from being lost or forked: README.md of this folder.
 
@@ -96,6 +96,8 @@ class Arcs {
   // ---- From other nodes. ----
 
   void receive(const wire::RaftFrame& frame);
+  /// The process there has died: what Transport::on_death tells.
+  void died(const Endpoint& at);
   awaitable<Result<Reply>> page(wire::ArcPageRequest request) { return snapshots_.page(std::move(request)); }
   Result<Reply> view(const wire::ArcViewRequest& request) const;
   /// For `chordfs verify`.
@@ -108,8 +110,8 @@ class Arcs {
   void make_replica(const ArcPtr& arc, Raft::Start start);
   awaitable<Result<void>> recover_arc(ArcNumber arc);
   Error not_owner(ArcNumber arc) const;
-  /// Leads the arc and is ready, now or within a moment.
-  awaitable<Result<ArcPtr>> begin(ArcNumber arc);
+  /// Leads the arc and is ready, now or by then.
+  awaitable<Result<ArcPtr>> begin(ArcNumber arc, Time until);
   std::optional<Copies::Members> members_of(ArcNumber arc) const;
 
   // arcs_drive.cc

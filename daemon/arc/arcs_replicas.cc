@@ -31,6 +31,17 @@ void Arcs::receive(const wire::RaftFrame& frame) {
     if (message.arc() < map_.count()) step(from, message);
 }
 
+void Arcs::died(const Endpoint& at) {
+  if (!started_) return;
+  for (const auto& [number, arc] : arcs_) {
+    if (!arc->raft || arc->replacing || !arc->raft->leader() || arc->raft->leads()) continue;
+    const auto leader = *arc->raft->leader();
+    if (messenger_.address_of(leader) != at) continue;
+    arc->raft->died(leader.node);
+    touch(arc);
+  }
+}
+
 void Arcs::step(const Uuid& from, const wire::RaftMessage& message) {
   auto arc = find(message.arc());
   if (arc && arc->replacing) return;

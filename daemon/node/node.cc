@@ -98,6 +98,9 @@ awaitable<Result<void>> Node::start() {
   self_.set_host(config_.self.host);
   self_.set_port(config_.self.port);
   transport_.serve([this](Request request) { return handle(std::move(request)); });
+  transport_.on_death([this](const Endpoint& at) {
+    if (serving_) arcs_->died(at);
+  });
   CO_TRY_VOID(co_await enter_ring(identity));
   trees_->start();
   garbage_->start();

@@ -63,7 +63,8 @@ awaitable<Result<Reply>> Node::dispatch(Request request) {
     default:
       break;
   }
-  if (!serving_ && !arcs_) co_return Error{Errc::busy, "this node is starting"};
+  // Whoever looks for an arc had better look elsewhere than wait: while this node was away others lead.
+  if (!serving_ && !arcs_) co_return Error{Errc::not_owner, "this node is starting"};
   switch (header.kind_case()) {
     case wire::Request::kTransaction:
       co_return co_await trees_->transaction(std::move(*header.mutable_transaction()));

@@ -9,8 +9,8 @@
 namespace chordfs {
 
 namespace {
-/// Shorter than a client's own timeout, so that it hears `busy` and not silence.
-constexpr Duration kServeLimit = 800ms;
+/// Shorter than a client's own timeout, so that it hears of us and not silence: that it would take for our death.
+constexpr Duration kServeLimit = 700ms;
 constexpr Duration kLockPause = 50ms;
 constexpr Duration kChoresEvery = 500ms;
 constexpr Duration kSessionsEvery = 5s;
@@ -96,6 +96,24 @@ awaitable<Result<Reply>> TreeService::transaction(wire::TransactionRequest reque
   CO_TRY_VOID(check_parts(request.transaction()));
   auto arc = request.transaction().parts(0).arc();
   if (!arcs_.leads(arc)) co_return Error{Errc::not_owner, fmt::format("this node does not hold arc {}", arc)};
+  const auto session = request.identity().session();
+  const bool here_alone = request.transaction().parts_size() == 1 &&
+                          (client_.arc_of_ino(session) == arc || sessions_.is_verified(arc, session));
+  if (here_alone) co_return co_await transact(arc, std::move(request));
+  // Other arcs have a say, and who led one of them may just have died. The work goes on without whoever asked for it;
+  // he asks again, under the same identity.
+  OneShot<Result<Reply>> done;
+  tasks_.spawn("transaction", transact_and_tell(arc, std::move(request), done));
+  if (auto reply = co_await done.wait_for(runtime_, kServeLimit)) co_return std::move(*reply);
+  co_return Error{Errc::timed_out, fmt::format("a transaction of arc {} waits for another arc", arc)};
+}
+
+awaitable<void> TreeService::transact_and_tell(ArcNumber arc, wire::TransactionRequest request,
+                                               OneShot<Result<Reply>> done) {
+  done.set(co_await transact(arc, std::move(request)));
+}
+
+awaitable<Result<Reply>> TreeService::transact(ArcNumber arc, wire::TransactionRequest request) {
   CO_TRY_VOID(co_await verify(arc, request.identity().session()));
   auto until = runtime_.now() + kServeLimit;
   for (;;) {

@@ -33,6 +33,8 @@ class TreeService {
 
  private:
   awaitable<Result<wire::Answer>> propose(ArcNumber arc, wire::Operation operation);
+  awaitable<Result<Reply>> transact(ArcNumber arc, wire::TransactionRequest request);
+  awaitable<void> transact_and_tell(ArcNumber arc, wire::TransactionRequest request, OneShot<Result<Reply>> done);
   awaitable<Result<wire::Answer>> transact_once(ArcNumber arc, wire::TransactionRequest request);
   awaitable<Result<void>> verify(ArcNumber arc, Session session);
   /// Until something changes in the arc, or a moment has passed.

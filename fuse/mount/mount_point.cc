@@ -3,12 +3,14 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <signal.h>
 #include <spawn.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <climits>
@@ -73,11 +75,31 @@ int fusermount(std::vector<const char*> arguments) {
   return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
-void write_back(const std::string& path) {
-  int file = open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (file < 0) return;
-  syncfs(file);
-  close(file);
+/// Calls `act` in a process of its own, which gives an errno; -1 if that could not be. Here it would wait for answers
+/// of this very process, and be killed only with it: for as long as one thread waits, /dev/fuse stays open, the kernel
+/// goes on waiting, and not even SIGKILL ends either.
+template <class Act>
+int apart(Act act) {
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);  // The child's copy of our handlers must not run.
+  const pid_t child = fork();
+  if (child == 0) {
+    close_range(0, ~0U, 0);
+    _exit(act());
+  }
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  int status = 0;
+  while (child > 0 && waitpid(child, &status, 0) < 0)
+    if (errno != EINTR) return -1;
+  return child > 0 && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+void write_back(const char* path) {
+  apart([path] {
+    const int file = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return file < 0 || syncfs(file) != 0 ? errno : 0;
+  });
 }
 
 }  // namespace
@@ -146,16 +168,22 @@ void raise_read_ahead(const std::string& device) {
 
 Unmounted unmount(const std::string& path, const std::string& device, std::string& reason) {
   bool root = geteuid() == 0;
+  int error = 0;
   auto unmounted = [&](bool lazily) {
-    if (root) return umount2(path.c_str(), UMOUNT_NOFOLLOW | (lazily ? MNT_DETACH : 0)) == 0;
+    if (root) {
+      error = apart([name = path.c_str(), flags = UMOUNT_NOFOLLOW | (lazily ? MNT_DETACH : 0)] {
+        return umount2(name, flags) == 0 ? 0 : errno;
+      });
+      return error == 0;
+    }
     return (lazily ? fusermount({"-u", "-q", "-z", "--", path.c_str()})
                    : fusermount({"-u", "-q", "--", path.c_str()})) == 0;
   };
   reason = "it is not mounted any more";
   if (auto mounted = mounted_at(path); !mounted || mounted->device != device) return Unmounted::not_mounted;
   if (unmounted(false)) return Unmounted::clean;
-  reason = root ? std::strerror(errno) : "fusermount3 refused";
-  write_back(path);
+  reason = root ? std::strerror(std::max(error, 0)) : "fusermount3 refused";
+  write_back(path.c_str());
   return unmounted(true) ? Unmounted::detached : Unmounted::failed;
 }
 

@@ -1,6 +1,9 @@
 #include "proto/client/ring_client.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <chrono>
 
 #include "proto/client/under_way.h"
 #include "proto/rpc/endpoint.h"
@@ -17,6 +20,13 @@ constexpr Duration kConnectTimeout = 2s;
 constexpr Duration kPutBlockTimeout = 2s;
 /// A node that did not answer is asked last for so long.
 constexpr Duration kSilentFor = 2s;
+/// One that could not be reached only after so long is silent; otherwise it refused: nobody listens there.
+constexpr Duration kRefusedWithin = 500ms;
+/// One that was silent is asked again if others name it as leader so much later: they forget one that is silent to
+/// them.
+constexpr Duration kNamedInSpite = 300ms;
+/// Of the nodes that were asked in vain the last so many are named in the error.
+constexpr std::size_t kTriesTold = 6;
 /// Towards the end of a call those that were silent in it are asked once more.
 constexpr Duration kLastTry = 700ms;
 /// As long as a node says that it works on it, a call may take so long.
@@ -129,9 +139,11 @@ class RingClient::Attempt {
   void begin(Endpoint node) {
     if (!doubtful_.contains(node)) next_.push_front(std::move(node));
   }
-  /// Unless it has been silent in this very call: others may have chosen a new leader, and do not know it yet.
-  void follow(Endpoint node) {
-    if (!silent_.contains(node)) next_.push_front(std::move(node));
+  /// Unless it has just been silent in this very call: others may have chosen a new leader, and do not know it yet. Who
+  /// names it even later hears it, though we do not.
+  void follow(Endpoint node, Time now) {
+    if (auto silent = silent_.find(node); silent != silent_.end() && now < silent->second + kNamedInSpite) return;
+    next_.push_front(std::move(node));
   }
   void again(Endpoint node) { next_.push_front(std::move(node)); }
   /// `all`: also those that were silent; there is not much time left to find anybody else.
@@ -145,7 +157,7 @@ class RingClient::Attempt {
         next_.push_back(std::move(node));
     if (all || next_.empty()) next_.insert(next_.end(), last.begin(), last.end());
   }
-  void was_silent(const Endpoint& node) { silent_.insert(node); }
+  void was_silent(const Endpoint& node, Time now) { silent_[node] = now; }
   void doubt(const Endpoint& node) { doubtful_.insert(node); }
   std::optional<Endpoint> pop() {
     if (next_.empty()) return std::nullopt;
@@ -153,12 +165,30 @@ class RingClient::Attempt {
     next_.pop_front();
     return node;
   }
+  /// What came of asking one, for people.
+  void in_vain(const Endpoint& node, Errc code, Duration took) {
+    tries_.push_back({node, code, took});
+    if (tries_.size() > kTriesTold) tries_.pop_front();
+  }
+  std::string tries() const {
+    std::string text;
+    for (const auto& one : tries_)
+      text += fmt::format("{}{} {} after {} ms", text.empty() ? "" : "; ", one.node.text(), name_of(one.code),
+                          std::chrono::duration_cast<std::chrono::milliseconds>(one.took).count());
+    return text;
+  }
   Duration pause() { return std::exchange(pause_, std::min(pause_ * 2, kPauseMax)); }
 
  private:
   std::deque<Endpoint> next_;
-  std::set<Endpoint> silent_;    ///< Did not answer in this call.
-  std::set<Endpoint> doubtful_;  ///< … in another, a moment ago.
+  std::map<Endpoint, Time> silent_;  ///< Did not answer in this call, and when that was seen.
+  std::set<Endpoint> doubtful_;      ///< … in another, a moment ago.
+  struct Try {
+    Endpoint node;
+    Errc code;
+    Duration took;
+  };
+  std::deque<Try> tries_;  ///< In vain.
   Duration pause_ = kPauseFirst;
 };
 
@@ -194,23 +224,27 @@ awaitable<Result<Reply>> RingClient::call_arc(ArcNumber arc, Request request, Du
       continue;
     }
     const auto patience = request.header.has_put_block() ? kPutBlockTimeout : kClientCallTimeout;
-    auto timeout = std::min(patience, Duration(until - runtime_.now()));
+    const auto asked = runtime_.now();
+    auto timeout = std::min(patience, Duration(until - asked));
     auto reply = co_await call(*node, request, timeout);
     auto code = reply ? static_cast<Errc>(reply->header.error()) : reply.code();
+    const auto took = runtime_.now() - asked;
     if (reply) silent_until_.erase(*node);
     switch (code) {
       case Errc::not_owner:
         ++counters_.redirects;
+        attempt.in_vain(*node, code, took);
         cache_.erase(arc);
         if (guess && *node == guess->at) counters_.lookups.stale += locations_.drop_wrong(arcs_.point(arc), *guess);
         if (reply->header.has_hint() && endpoint_of(reply->header.hint()) != *node)
-          attempt.follow(endpoint_of(reply->header.hint()));
+          attempt.follow(endpoint_of(reply->header.hint()), runtime_.now());
         last = {Errc::unavailable, fmt::format("nobody holds arc {} now", arc)};
         continue;
       case Errc::unreachable:
       case Errc::timed_out:
       case Errc::busy:
       case Errc::locked:
+        attempt.in_vain(*node, code, took);
         if (code == Errc::timed_out && reply) {
           // It lives and leads, and something there is slow: that is worth waiting for, under the same identity.
           until = std::min(runtime_.now() + deadline, last_moment);
@@ -222,11 +256,12 @@ awaitable<Result<Reply>> RingClient::call_arc(ArcNumber arc, Request request, Du
         if (!reply) {
           // Also busy: what waits to be sent to it is too much already.
           cache_.erase(arc);
-          attempt.was_silent(*node);
-          if (code != Errc::unreachable) silent_until_[*node] = runtime_.now() + kSilentFor;
+          attempt.was_silent(*node, runtime_.now());
+          if (code != Errc::unreachable || took > kRefusedWithin) silent_until_[*node] = runtime_.now() + kSilentFor;
         }
         if (code == Errc::unreachable) {
           counters_.lookups.stale += locations_.forget(*node);
+          std::erase_if(cache_, [&node](const auto& known) { return known.second == *node; });
           dead = *node;
         }
         last = {Errc::unavailable, fmt::format("arc {} at {}: {}", arc, node->text(), name_of(code))};
@@ -243,6 +278,7 @@ awaitable<Result<Reply>> RingClient::call_arc(ArcNumber arc, Request request, Du
         co_return answered(std::move(reply));
     }
   }
+  last.context += " (" + attempt.tries() + ")";
   co_return last;
 }
 

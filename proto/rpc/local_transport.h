@@ -19,6 +19,7 @@ class LocalTransport : public Transport {
     handler_ = handler;
     network_.serve(std::move(handler));
   }
+  void on_death(DeathWatch watch) override { network_.on_death(std::move(watch)); }
 
  private:
   Transport& network_;

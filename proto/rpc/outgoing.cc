@@ -59,6 +59,7 @@ awaitable<Result<void>> Outgoing::connect_to(asio::ip::tcp::endpoint address) {
   boost::system::error_code ignored;
   socket_.close(ignored);  // A socket that failed to connect cannot be used again.
   auto [error] = co_await socket_.async_connect(address, kNoThrow);
+  refused_ = error == asio::error::connection_refused;
   if (error) co_return Error{Errc::unreachable, fmt::format("connect to {}: {}", to_.text(), error.message())};
   co_return Result<void>();
 }
@@ -76,6 +77,7 @@ awaitable<Result<void>> Outgoing::opened(Duration limit) {
 
 awaitable<Result<Reply>> Outgoing::exchange(Request request, Duration timeout) {
   const auto call = next_call_++;
+  last_used_ = runtime_.now();
   CO_TRY(const auto frame_end, link_->send(call, request.header, std::move(request.payload)));
   OneShot<Result<Reply>> answer;
   pending_.emplace_hint(pending_.end(), call, Pending{answer, frame_end});
@@ -90,6 +92,7 @@ awaitable<Result<Reply>> Outgoing::exchange(Request request, Duration timeout) {
 }
 
 void Outgoing::post(Request request) {
+  last_used_ = runtime_.now();
   std::ignore = link_->send(kOneWay, request.header, std::move(request.payload));
 }
 

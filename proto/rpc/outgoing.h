@@ -30,6 +30,13 @@ class Outgoing {
   awaitable<Result<void>> opened(Duration limit);
   bool is_open() const { return state_ == State::open; }
   bool has_ended() const { return state_ == State::ended; }
+  /// Nobody listens there: the machine said so.
+  bool was_refused() const { return refused_; }
+  /// Made to see whether the process there is dead: how often one may still be made if this one ends half-way.
+  void set_probes(int probes) { probes_ = probes; }
+  int probes() const { return probes_; }
+  /// When something was last sent; the clock's beginning if never.
+  Time last_used() const { return last_used_; }
 
   /// One call; is_open(). The caller holds a shared_ptr to this for as long.
   awaitable<Result<Reply>> exchange(Request request, Duration timeout);
@@ -60,6 +67,9 @@ class Outgoing {
   ConnectionLog& log_;
   const Endpoint to_;
   State state_ = State::opening;
+  bool refused_ = false;
+  int probes_ = 0;
+  Time last_used_{};
   Error why_;       ///< When ended.
   Signal settled_;  ///< No longer opening.
   // Kept here while connecting, so that end() can break it off.

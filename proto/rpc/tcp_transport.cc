@@ -14,6 +14,9 @@ namespace {
 constexpr auto kNoThrow = asio::as_tuple(asio::use_awaitable);
 /// When the process has no descriptor left, accept fails at once, again and again.
 constexpr Duration kAcceptPause = 100ms;
+/// A connection that ends so soon after it was used was not closed for being idle.
+constexpr Duration kLatelyUsed = 2s;
+constexpr int kProbes = 3;
 
 Error listen_error(const std::string& host, std::uint16_t port, boost::system::error_code error) {
   if (error == asio::error::address_in_use)
@@ -106,8 +109,27 @@ std::shared_ptr<Outgoing> TcpTransport::connection_to(const Key& key) {
   std::erase_if(outgoing_, [](const auto& entry) { return entry.second->has_ended(); });
   auto connection = std::make_shared<Outgoing>(runtime_, log_, key.first);
   outgoing_.emplace(key, connection);
-  tasks_.spawn("calls", Outgoing::run(connection, tasks_, program_));
+  tasks_.spawn("calls", run(connection, key.first));
   return connection;
+}
+
+void TcpTransport::on_death(DeathWatch watch) {
+  CHECK(!death_watch_, "on_death() twice");
+  death_watch_ = std::move(watch);
+}
+
+awaitable<void> TcpTransport::run(std::shared_ptr<Outgoing> connection, Endpoint to) {
+  co_await Outgoing::run(connection, tasks_, program_);
+  if (stopping_ || !death_watch_) co_return;
+  if (connection->was_refused()) {
+    death_watch_(to);
+    co_return;
+  }
+  // Whether its process is dead is seen by whether a new one is refused. One that was idle may just have been closed. A
+  // process that is being killed may take a last one, for a moment.
+  const bool used = connection->last_used() + kLatelyUsed > runtime_.now();
+  const int probes = used ? kProbes : connection->probes();
+  if (probes > 0) connection_to({std::move(to), Kind::small})->set_probes(probes - 1);
 }
 
 awaitable<void> TcpTransport::accept_loop() {

@@ -36,6 +36,7 @@ class TcpTransport final : public Transport {
   void serve(Handler handler) override;
   awaitable<Result<Reply>> call(Endpoint to, Request request, Duration timeout) override;
   void post(Endpoint to, Request request) override;
+  void on_death(DeathWatch watch) override;
 
   /// Ends everything: calls under way return cancelled, connections close, handlers are cancelled; returns once all
   /// of them are gone. Not to be awaited from a handler, nor by a coroutine that is being cancelled.
@@ -46,6 +47,7 @@ class TcpTransport final : public Transport {
   using Key = std::pair<Endpoint, Kind>;
 
   std::shared_ptr<Outgoing> connection_to(const Key& key);
+  awaitable<void> run(std::shared_ptr<Outgoing> connection, Endpoint to);
   static awaitable<void> post_when_open(std::shared_ptr<Outgoing> connection, Request request);
   awaitable<void> accept_loop();
   void take(asio::ip::tcp::socket socket);
@@ -60,6 +62,7 @@ class TcpTransport final : public Transport {
   Runtime& runtime_;
   const std::string program_;
   Handler handler_;
+  DeathWatch death_watch_;
   ConnectionLog log_;
   Incoming::Shared shared_;
   bool stopping_ = false;

@@ -35,6 +35,7 @@ using Reply = Message<wire::Reply>;
 class Transport {
  public:
   using Handler = std::function<awaitable<Reply>(Request)>;
+  using DeathWatch = std::function<void(const Endpoint&)>;
 
   virtual ~Transport() = default;
 
@@ -49,6 +50,11 @@ class Transport {
 
   /// From now on requests to this node go to `handler`, one coroutine each. At most once.
   virtual void serve(Handler handler) = 0;
+
+  /// Tells of each process that this one talked to and that is dead: its connection ended, a new one is refused. News
+  /// and no proof, for another may stand there already; and never told of one that is only silent. At most once; a
+  /// Transport may know nothing of the kind.
+  virtual void on_death(DeathWatch /*watch*/) {}
 };
 
 /// The reply itself, or the error that it carries.

@@ -1,7 +1,8 @@
 """What a writer meant, what was acknowledged, and so what may be found: the log outside the ring, and its meaning.
 
 The log is one JSON object a line. Before an operation:  {"n": 7, "op": "write_at", "path": ..., ...}
-After it:                                                {"n": 7, "done": "acked" | "failed" | "wrong", "why": ...}
+After it:                                {"n": 7, "done": "acked" | "failed" | "wrong", "why": ..., "took": seconds}
+Of reads only those that fail or take long: {"n": 7, "done": "read", "why": ..., "took": seconds}
 An operation without a second line (the writer was killed) counts as failed: it may have happened, wholly or in part.
 
 Contents are not logged but generated: a file is a list of pieces (offset, seed, length), written one after another. The
@@ -138,6 +139,8 @@ class Model:
                     begun = entry
                 elif entry["done"] == "wrong":
                     model.wrong.append(entry["why"])
+                elif entry["done"] == "read":
+                    continue
                 else:
                     model.settle(begun, entry["done"])
                     begun = None
@@ -183,5 +186,5 @@ class Log:
         self.number += 1
         self.line({"n": self.number, **op})
 
-    def done(self, done, why=""):
-        self.line({"n": self.number, "done": done, **({"why": why} if why else {})})
+    def done(self, done, why="", took=None):
+        self.line({"n": self.number, "done": done, **({"why": why} if why else {}), **({"took": round(took, 2)} if took else {})})

@@ -5,6 +5,9 @@
     wipe   SIGKILL, its data directory deleted, started as a new node that joins through another; on its old address or
            another. Only when nothing else is disturbed and `chordfs status` says that all copies are there: f = 1
 
+A node counts as disturbed until its process serves and `chordfs status` has said that all copies of all arcs are there and
+caught up: before that the next fault may hit the second of an arc's three members. Two are disturbed at once now and then.
+
 Driven by `step`, often; no threads. A node that ends although nobody killed it is counted in `crashes`, and started again.
 """
 import random
@@ -15,7 +18,7 @@ OVERLAP = 0.25  # How often a fault may begin while another one lasts: then some
 PAUSE_MAX = 5.0
 DOWN = (0.2, 5.0)
 LASTS_MAX = 8.0
-RECOVERY = 15.0  # For so long after a fault has ended an error of a writer is not held against the ring.
+CALL = 5.0  # For so long after that a call may still suffer from it.
 
 
 class Nemesis:
@@ -30,6 +33,8 @@ class Nemesis:
         self.heals = []  # (when, node, what)
         self.disturbed = set()  # Numbers of nodes that something is done to at the moment.
         self.starting = set()  # Launched, do not serve yet.
+        self.behind = set()  # Serve again; what they missed may not be there yet.
+        self.question = None  # (process, those it is asked of)
         self.next_at = time.monotonic() + 2
         self.trouble_until = 0.0  # More than one node at a time had something done to it, or was coming back, until then.
 
@@ -39,10 +44,18 @@ class Nemesis:
             self.heals.remove(heal)
             self._heal(heal[1], heal[2])
         self._look_after_nodes()
-        if len(self.disturbed | self.starting) > 1:
-            self.trouble_until = now + RECOVERY
+        self._look_who_caught_up()
+        if len(self.busy()) > 1:
+            self.trouble_until = now + CALL
         if attack and self.kinds and now >= self.next_at:
             self._attack(now)
+
+    def busy(self):
+        return self.disturbed | self.starting | self.behind
+
+    def calm(self):
+        """At most one node is disturbed, and has been for so long that no call remembers another."""
+        return time.monotonic() >= self.trouble_until
 
     def quiet(self):
         return not self.heals and not self.disturbed and not self.starting
@@ -55,7 +68,7 @@ class Nemesis:
 
     def _attack(self, now):
         self.next_at = now + self.dice.uniform(0.5, PAUSE_MAX)
-        busy = self.disturbed | self.starting
+        busy = self.busy()
         free = [node for node in self.ring.nodes if node.number not in busy]
         if not free or len(busy) > 1 or busy and self.dice.random() > OVERLAP:
             return
@@ -107,6 +120,7 @@ class Nemesis:
 
     def _heal(self, node, what):
         self.disturbed.discard(node.number)
+        self.behind.add(node.number)
         match what:
             case "start":
                 node.launch()
@@ -144,3 +158,15 @@ class Nemesis:
             self.crashes.append(f"node {node.number} ended with code {node.process.returncode}: {node.log}")
             self.say(self.crashes[-1])
             self._later(time.monotonic(), node, "start", 1.0)
+
+    def _look_who_caught_up(self):
+        if self.question:
+            process, asked_of = self.question
+            if process.poll() is None:
+                return
+            self.question = None
+            # What was disturbed meanwhile may have been looked at before.
+            if process.returncode == 0 and not self.disturbed and not self.starting:
+                self.behind -= asked_of
+        if self.behind and not self.disturbed and not self.starting:
+            self.question = self.ring.ask_whole(), set(self.behind)

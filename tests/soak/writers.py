@@ -7,6 +7,7 @@ import time
 
 from ring import Failure, start
 
+LONG = 3.0  # Seconds. A call that takes longer is told of.
 here = os.path.dirname(os.path.abspath(__file__))
 
 
@@ -17,6 +18,7 @@ class Writer:
         self.reads = f"{outside}/{name}.reads"
         self.errors = f"{outside}/{name}.errors"
         self.read_to = 0
+        self.begun = None  # Its last operation.
         with open(self.errors, "wb") as errors:
             self.process = start([sys.executable, "-B", f"{here}/writer.py", f"{mount.at}/{name}", f"{other.at}/{name}",
                                   self.manifest, self.reads, str(seed)], errors)
@@ -31,27 +33,42 @@ class Writer:
             return []
         data = data[:data.rfind(b"\n") + 1]
         self.read_to += len(data)
-        return data.splitlines()
+        return [json.loads(line) for line in data.splitlines()]
 
 
 class Writers:
-    """`count` on each mount. `unexcused`: errors that came while at most one node was disturbed."""
+    """`count` on each mount. What they did, and what of it, `calm`, while at most one node was disturbed."""
 
-    def __init__(self, mounts, outside, count, seed):
-        self.acked = self.failed = self.unexcused = self.lost = 0
+    def __init__(self, mounts, outside, count, seed, say):
+        self.acked = self.failed = self.failed_reads = self.calm_errors = self.lost = 0
+        self.longest = self.calm_longest = (0.0, "none")
+        self.say = say
         self.all = []
         for number in range(count * len(mounts)):
             mount, other = mounts[number % 2], mounts[(number + 1) % 2]
             self.all.append(Writer(f"writer-{number}", mount, other, outside, seed * 100 + number))
 
-    def read_logs(self, excused):
+    def read_logs(self, calm):
         for writer in self.all:
-            for line in writer.news():
-                if line.endswith(b'"done": "acked"}'):
-                    self.acked += 1
-                elif b'"done": "failed"' in line:
-                    self.failed += 1
-                    self.unexcused += not excused
+            for entry in writer.news():
+                if "op" in entry:
+                    writer.begun = entry
+                elif entry["done"] != "wrong":
+                    self._take(writer, entry, calm)
+
+    def _take(self, writer, entry, calm):
+        done, error, took = entry["done"], entry.get("why"), entry.get("took", 0.0)
+        what = "read" if done == "read" else writer.begun["op"]
+        self.acked += done == "acked"
+        self.failed += done == "failed"
+        self.failed_reads += done == "read" and error is not None
+        self.longest = max(self.longest, (took, what))
+        if calm:
+            self.calm_errors += error is not None
+            self.calm_longest = max(self.calm_longest, (took, what))
+        if error or took > LONG:
+            self.say(f"{writer.name}: {what} {error or 'done'} after {took} s{' WHILE AT MOST ONE WAS DISTURBED' if calm else ''}",
+                     detail=True)
 
     def must_run(self):
         for writer in self.all:
@@ -70,20 +87,15 @@ class Writers:
             if code:
                 with open(writer.errors, encoding="utf-8", errors="replace") as f:
                     raise Failure(f"{writer.name} ended with code {code}: {f.read()[-1000:]}")
-        self.read_logs(excused=True)
+        self.read_logs(calm=False)
 
     def reads(self):
-        """Of all that have ended well."""
-        total = {"reads": 0, "failed_reads": 0, "longest": 0.0, "longest_op": ""}
+        """How many succeeded, of all that have ended well."""
+        total = 0
         for writer in self.all:
-            if not os.path.exists(writer.reads):
-                continue
-            with open(writer.reads, encoding="ascii") as f:
-                one = json.load(f)
-            total["reads"] += one["reads"]
-            total["failed_reads"] += one["failed_reads"]
-            if one["longest"] > total["longest"]:
-                total["longest"], total["longest_op"] = one["longest"], one["longest_op"]
+            if os.path.exists(writer.reads):
+                with open(writer.reads, encoding="ascii") as f:
+                    total += json.load(f)["reads"]
         return total
 
     def kill(self):

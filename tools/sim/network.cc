@@ -80,6 +80,11 @@ void SimNetwork::send_reply(SimHost& from, SimTransport::Caller caller, const Re
   post(slot);
 }
 
+void SimNetwork::send_death(SimHost& from, SimTransport::Caller peer) {
+  const auto* listener = peer.host->transport_of(peer.incarnation);
+  if (listener != nullptr && listener->death_watch_) send_bare(Type::death, from, peer);
+}
+
 void SimNetwork::send_bare(Type type, SimHost& from, SimTransport::Caller caller) {
   post(write(type, from, *caller.host, caller));
 }
@@ -176,11 +181,16 @@ void SimNetwork::deliver_answer(LetterSlot slot, Letter& letter) {
     }
     case Type::refused:
       record(Trace::What::refused, letter);
+      if (letter.from != letter.to) receiver->told_of_death(letter.from->endpoint());
       receiver->receive_answer(call, Error{Errc::unreachable, "connection refused"});
       return;
     case Type::reset:
       record(Trace::What::reset, letter);
       receiver->receive_answer(call, Error{Errc::timed_out, "connection reset by " + letter.from->endpoint().text()});
+      return;
+    case Type::death:
+      record(Trace::What::reset, letter);
+      receiver->told_of_death(letter.from->endpoint());
       return;
     case Type::request:
       break;

@@ -4,8 +4,9 @@
 //
 // A call as TCP would do it (proto/rpc/tcp.h): the host is dead or not listening: unreachable. The process dies while
 // it serves: timed_out at once (a reset). The machine dies, the link is cut, a message is lost: timed_out when the
-// caller's clock says so. A request may arrive after its caller gave up. Both directions are drawn separately: a lost
-// reply means that the request was executed.
+// caller's clock says so. Whoever had called a process that dies is told of it, unless the link is cut or the news is
+// lost; so is who is refused. A request may arrive after its caller gave up. Both directions are drawn separately: a
+// lost reply means that the request was executed.
 //
 // Owner: the World (network), the incarnation (transport). Thread: the world's.
 
@@ -88,6 +89,7 @@ class SimTransport final : public Transport {
   awaitable<Result<Reply>> call(Endpoint to, Request request, Duration timeout) override;
   void post(Endpoint to, Request request) override;
   void serve(Handler handler) override;
+  void on_death(DeathWatch watch) override { death_watch_ = std::move(watch); }
 
  private:
   friend class SimHost;
@@ -108,6 +110,7 @@ class SimTransport final : public Transport {
   void close(SimHost::Death death);
   void receive(Caller caller, Request request);
   void receive_answer(std::uint64_t call, Result<Reply> answer);
+  void told_of_death(const Endpoint& at);
   awaitable<void> serve_one(Caller caller, Request request);
 
   World& world_;
@@ -116,6 +119,8 @@ class SimTransport final : public Transport {
   TaskGroup& tasks_;
   const std::uint64_t incarnation_;
   Handler handler_;
+  DeathWatch death_watch_;
+  std::map<std::uint32_t, Caller> callers_;  ///< By host: who had a connection to this process, and sees it end.
   bool closed_ = false;
   std::uint64_t calls_ = 0;
   std::map<std::uint64_t, OneShot<Result<Reply>>> pending_;
@@ -151,7 +156,7 @@ class SimNetwork {
  private:
   friend class SimTransport;
   friend class World;
-  enum class Type : std::uint8_t { request, reply, refused, reset };
+  enum class Type : std::uint8_t { request, reply, refused, reset, death };
   /// A message under way. `caller` names the call in both directions.
   struct Letter {
     Type type = Type::request;
@@ -166,6 +171,8 @@ class SimNetwork {
   void attach(SimHost& host);
   void send_request(SimHost& from, const Endpoint& to, SimTransport::Caller caller, const Request& request);
   void send_reply(SimHost& from, SimTransport::Caller caller, const Reply& reply);
+  /// Only to those who listen for it.
+  void send_death(SimHost& from, SimTransport::Caller peer);
   void send_bare(Type type, SimHost& from, SimTransport::Caller caller);
 
   LetterSlot write(Type type, SimHost& from, SimHost& to, SimTransport::Caller caller);

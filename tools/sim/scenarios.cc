@@ -15,6 +15,8 @@ constexpr std::array kScenarios = {
     Scenario{"replicas",
              "a few busy arcs while nodes crash, lose disks and power, are cut off, paused and slowed, join and leave",
              run_replicas},
+    Scenario{"one_down", "clients at work while one node at a time is dead, frozen or cut off; no operation may fail",
+             run_one_down},
     Scenario{"disk", "clients at work while one node's disk returns EIO or is full", run_disk},
 };
 }  // namespace

@@ -51,6 +51,9 @@ ScenarioReport run_files(const ScenarioOptions& options);
 /// Clients at work while one node's disk returns errors or is full.
 ScenarioReport run_disk(const ScenarioOptions& options);
 
+/// Clients at work while one node at a time is dead, frozen or cut off: no operation may fail or take over 3 s.
+ScenarioReport run_one_down(const ScenarioOptions& options);
+
 /// Clients at work on a few busy arcs while everything happens that replication.md, section 7.2, names.
 ScenarioReport run_replicas(const ScenarioOptions& options);
 

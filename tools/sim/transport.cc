@@ -59,7 +59,12 @@ void SimTransport::serve(Handler handler) {
   world_.record(Trace::What::listen, host_.index());
 }
 
+void SimTransport::told_of_death(const Endpoint& at) {
+  if (death_watch_ && !closed_) death_watch_(at);
+}
+
 void SimTransport::receive(Caller caller, Request request) {
+  if (caller.host != &host_) callers_[caller.host->index()] = {caller.host, caller.incarnation, kOneWay, caller.kind};
   tasks_.spawn("serve", serve_one(caller, std::move(request)));
 }
 
@@ -104,6 +109,8 @@ void SimTransport::close(SimHost::Death death) {
   closed_ = true;
   if (death == SimHost::Death::process)
     for (const auto& serving : serving_) world_.network().send_bare(SimNetwork::Type::reset, host_, serving.caller);
+  if (death == SimHost::Death::process)
+    for (const auto& [index, caller] : callers_) world_.network().send_death(host_, caller);
   for (const auto& [call, answer] : pending_) answer.set(Error{Errc::cancelled, "the process died"});
 }
 

@@ -24,7 +24,7 @@ NewObject new_object(wire::FileType type) {
 }  // namespace
 
 Workload::Worker::Worker(Workload& load, Runtime& runtime, FileSystem& files, std::uint32_t number)
-    : load_(load),
+    : Timed(load),
       runtime_(runtime),
       files_(files),
       number_(number),
@@ -33,7 +33,7 @@ Workload::Worker::Worker(Workload& load, Runtime& runtime, FileSystem& files, st
 awaitable<void> Workload::Worker::prepare() {
   auto name = fmt::format("worker{}", number_);
   auto made = co_await files_.make(kRootIno, name, new_object(wire::FILE_DIRECTORY), kCaller);
-  if (!load_.judge("prepare", made)) {
+  if (!judge("prepare", made)) {
     load_.ring_.violation("a worker cannot begin: " + made.error().text());
     co_return;
   }
@@ -44,6 +44,7 @@ awaitable<void> Workload::Worker::prepare() {
 awaitable<void> Workload::Worker::run() {
   while (!load_.stopping_) {
     co_await runtime_.sleep(runtime_.jitter(load_.options_.think, 0.9));
+    begin();
     co_await one_operation();
   }
 }
@@ -135,10 +136,10 @@ awaitable<bool> Workload::Worker::write_and_close(Handle handle, std::uint64_t o
   const auto whole = Bytes::take(std::move(bytes));
   for (std::size_t done = 0; done < whole.size() && all; done += kWriteBytes) {
     auto written = co_await files_.write(handle, offset + done, whole.slice(done, kWriteBytes));
-    all = load_.judge("write", written);
+    all = judge("write", written);
   }
   auto flushed = co_await files_.flush(handle);
-  all = load_.judge("flush", flushed) && all;
+  all = judge("flush", flushed) && all;
   co_await files_.release(handle);
   co_return all;
 }
@@ -159,7 +160,7 @@ awaitable<void> Workload::Worker::create_file() {
   const Place place{any_parent(), new_name()};
   auto created = co_await files_.create(ino(place.dir), place.name, new_object(wire::FILE_REGULAR), kCaller);
   Object object{.ino = 0, .names = {}, .contents = {""}};
-  if (!load_.judge("create", created)) {
+  if (!judge("create", created)) {
     auto id = load_.oracle_.add(std::move(object));
     load_.oracle_.doubt({{{{id, {}}}, {{id, {place}}}}});
     co_return;
@@ -178,7 +179,7 @@ awaitable<void> Workload::Worker::overwrite() {
   auto id = any_file(false);
   if (!id) co_return;
   auto opened = co_await files_.open(ino(*id), true);
-  if (!load_.judge("open to overwrite", opened)) co_return wrote(*id, false, "", false);
+  if (!judge("open to overwrite", opened)) co_return wrote(*id, false, "", false);
   wrote(*id, true, "", false);
   auto contents = new_contents();
   bool mixes = contents.size() > kInlineBytesMax;
@@ -194,7 +195,7 @@ awaitable<void> Workload::Worker::modify() {
   const auto offset = rng_.below(contents.size() + 2000);
   const auto piece = new_contents().substr(0, 1 + rng_.below(100'000));
   auto opened = co_await files_.open(ino(*id), false);
-  if (!load_.judge("open", opened)) co_return;
+  if (!judge("open", opened)) co_return;
   if (opened->attr.size() != contents.size())
     load_.ring_.violation(
         fmt::format("inode {:x} has {} bytes, {} were written", ino(*id), opened->attr.size(), contents.size()));
@@ -212,18 +213,18 @@ awaitable<void> Workload::Worker::resize() {
   SetAttributes set;
   set.size = contents.size();
   auto done = co_await files_.set_attributes(ino(*id), set);
-  wrote(*id, load_.judge("truncate", done), std::move(contents), false);
+  wrote(*id, judge("truncate", done), std::move(contents), false);
 }
 
 awaitable<void> Workload::Worker::read_back() {
   auto id = any_file(false);
   if (!id) co_return;
   auto opened = co_await files_.open(ino(*id), false);
-  if (!load_.judge("open to read", opened)) co_return;
+  if (!judge("open to read", opened)) co_return;
   std::string read;
   for (bool more = true; more;) {
     auto piece = co_await files_.read(opened->handle, read.size(), kWriteBytes);
-    if (!load_.judge("read", piece)) {
+    if (!judge("read", piece)) {
       co_await files_.release(opened->handle);
       co_return;
     }
@@ -248,7 +249,7 @@ awaitable<void> Workload::Worker::unlink() {
   auto after = before;
   after[*id].erase(place);
   auto done = co_await files_.unlink(ino(place.dir), place.name);
-  if (load_.judge("unlink", done)) co_return settle(after);
+  if (judge("unlink", done)) co_return settle(after);
   std::erase(own_, *id);
   load_.oracle_.doubt({{before, after}});
 }
@@ -261,14 +262,14 @@ awaitable<void> Workload::Worker::link() {
   auto after = before;
   after[*id].insert(place);
   auto done = co_await files_.link(ino(*id), ino(place.dir), place.name);
-  if (load_.judge("link", done)) co_return settle(after);
+  if (judge("link", done)) co_return settle(after);
   std::erase(own_, *id);
   load_.oracle_.doubt({{before, after}});
 }
 
 awaitable<void> Workload::Worker::move(Place from, Place to, Rename how, Doubt::State before, Doubt::State after) {
   auto done = co_await files_.rename(ino(from.dir), from.name, ino(to.dir), to.name, how);
-  if (load_.judge("rename", done)) co_return settle(after);
+  if (judge("rename", done)) co_return settle(after);
   for (const auto& [id, names] : before) std::erase(own_, id);
   load_.oracle_.doubt({{before, after}});
 }
@@ -307,7 +308,7 @@ awaitable<void> Workload::Worker::make_directory() {
   const Place place{any_parent(), new_name()};
   auto made = co_await files_.make(ino(place.dir), place.name, new_object(wire::FILE_DIRECTORY), kCaller);
   Object object{.ino = 0, .type = wire::FILE_DIRECTORY, .names = {}, .contents = {}};
-  if (!load_.judge("mkdir", made)) {
+  if (!judge("mkdir", made)) {
     auto id = load_.oracle_.add(std::move(object));
     load_.oracle_.doubt({{{{id, {}}}, {{id, {place}}}}});
     co_return;
@@ -323,7 +324,7 @@ awaitable<void> Workload::Worker::remove_directory() {
   auto place = any_name(*id);
   Doubt::State before{{*id, load_.oracle_[*id].names}}, after{{*id, {}}};
   auto done = co_await files_.remove_directory(ino(place.dir), place.name);
-  if (load_.judge("rmdir", done)) co_return settle(after);
+  if (judge("rmdir", done)) co_return settle(after);
   std::erase(own_, *id);
   load_.oracle_.doubt({{before, after}});
 }
@@ -343,7 +344,7 @@ awaitable<void> Workload::Worker::list_directory() {
   std::uint64_t cookie = 0;
   for (;;) {
     auto page = co_await files_.read_directory(ino(dir), cookie, kListEntries, rng_.chance(0.5));
-    if (!load_.judge("readdir", page)) co_return;
+    if (!judge("readdir", page)) co_return;
     if (page->empty()) break;
     cookie = page->back().cookie;
     for (const auto& entry : *page)
@@ -362,7 +363,7 @@ awaitable<void> Workload::Worker::list_directory() {
 // ---- Registers ----
 
 Workload::RegisterWorker::RegisterWorker(Workload& load, Runtime& runtime, FileSystem& files, std::uint32_t number)
-    : load_(load),
+    : Timed(load),
       runtime_(runtime),
       files_(files),
       number_(number),
@@ -371,6 +372,7 @@ Workload::RegisterWorker::RegisterWorker(Workload& load, Runtime& runtime, FileS
 awaitable<void> Workload::RegisterWorker::run() {
   while (!load_.stopping_) {
     co_await runtime_.sleep(runtime_.jitter(load_.options_.think, 0.9));
+    begin();
     const auto which = rng_.below(load_.registers_.size());
     // Some mostly read: whoever writes finds out at once that nobody follows the one whom it asks.
     co_await (rng_.chance(number_ % 3 == 0 ? 0.95 : 0.5) ? read(which) : write(which));
@@ -387,11 +389,11 @@ awaitable<void> Workload::RegisterWorker::write(std::size_t which) {
       .client = number_, .kind = RegisterOperation::Kind::write, .key = std::to_string(which), .value = value};
   auto id = load_.history_.invoke(load_.ring_.world().now(), operation);
   auto opened = co_await files_.open(load_.registers_[which], false);
-  if (!load_.judge("open a register", opened)) co_return load_.history_.forget(id);
+  if (!judge("open a register", opened)) co_return load_.history_.forget(id);
   auto written = co_await files_.write(opened->handle, 0, Bytes::take(std::move(contents)));
-  bool all = load_.judge("write a register", written);
+  bool all = judge("write a register", written);
   auto flushed = co_await files_.flush(opened->handle);
-  all = load_.judge("flush a register", flushed) && all;
+  all = judge("flush a register", flushed) && all;
   if (all) load_.history_.returned(load_.ring_.world().now(), id);
   // What a flush could not store the mount tries again, behind the program's back and when the file is closed, each
   // time as a write of its own: it may even happen three times, as close-to-open allows while the file is open.
@@ -405,10 +407,10 @@ awaitable<void> Workload::RegisterWorker::read(std::size_t which) {
       load_.history_.invoke(load_.ring_.world().now(),
                             {.client = number_, .kind = RegisterOperation::Kind::read, .key = std::to_string(which)});
   auto opened = co_await files_.open(load_.registers_[which], false);
-  if (!load_.judge("open a register", opened)) co_return load_.history_.forget(id);
+  if (!judge("open a register", opened)) co_return load_.history_.forget(id);
   auto contents = co_await files_.read(opened->handle, 0, 2 * kLargeRegisterBytes);
   co_await files_.release(opened->handle);
-  if (!load_.judge("read a register", contents)) co_return load_.history_.forget(id);
+  if (!judge("read a register", contents)) co_return load_.history_.forget(id);
   std::string value(contents->view().substr(0, contents->view().find('>') + 1));
   for (std::size_t i = 0; i < contents->size(); ++i)
     if (value.empty() || contents->view()[i] != value[i % value.size()]) {

@@ -8,7 +8,26 @@
 
 namespace chordfs {
 
-class Workload::Worker {
+/// What every call took.
+class Workload::Timed {
+ protected:
+  explicit Timed(Workload& load) : load_(load) {}
+  void begin() { since_ = load_.ring_.world().now(); }
+  template <class T>
+  bool judge(std::string_view what, const Result<T>& result) {
+    const auto now = load_.ring_.world().now();
+    load_.took(what, now - since_);
+    since_ = now;
+    return load_.judge(what, result);
+  }
+
+  Workload& load_;
+
+ private:
+  Time since_;
+};
+
+class Workload::Worker : private Timed {
  public:
   Worker(Workload& load, Runtime& runtime, FileSystem& files, std::uint32_t number);
 
@@ -46,7 +65,6 @@ class Workload::Worker {
   ObjectId any_parent();
   Place any_name(ObjectId id);
 
-  Workload& load_;
   Runtime& runtime_;
   FileSystem& files_;
   const std::uint32_t number_;
@@ -56,7 +74,7 @@ class Workload::Worker {
   std::uint64_t names_ = 0;
 };
 
-class Workload::RegisterWorker {
+class Workload::RegisterWorker : private Timed {
  public:
   RegisterWorker(Workload& load, Runtime& runtime, FileSystem& files, std::uint32_t number);
   awaitable<void> run();
@@ -65,7 +83,6 @@ class Workload::RegisterWorker {
   awaitable<void> read(std::size_t which);
   awaitable<void> write(std::size_t which);
 
-  Workload& load_;
   Runtime& runtime_;
   FileSystem& files_;
   const std::uint32_t number_;

@@ -333,6 +333,12 @@ std::string Workload::counts() const {
   return text;
 }
 
+void Workload::took(std::string_view what, Duration time) {
+  if (time <= longest_) return;
+  longest_ = time;
+  longest_call_ = fmt::format("{} at {}", what, ring_.time_text());
+}
+
 bool Workload::judge(std::string_view what, Errc code, const std::string& context) {
   if (code == Errc::ok) {
     ++ok_;

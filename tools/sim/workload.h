@@ -45,6 +45,9 @@ class Workload {
   /// "1,234 ok, 5 unavailable"
   std::string counts() const;
   const std::map<Errc, std::uint64_t>& failures() const { return failures_; }
+  /// The call of a worker that took longest, in the world's time.
+  Duration longest() const { return longest_; }
+  const std::string& longest_call() const { return longest_call_; }
   const Oracle& oracle() const { return oracle_; }
   /// After prepare().
   ArcNumber registers_arc() const { return registers_arc_; }
@@ -56,11 +59,13 @@ class Workload {
 
  private:
   class Mount;
+  class Timed;
   class Worker;
   class RegisterWorker;
   class Auditor;
   class Vanisher;
 
+  void took(std::string_view what, Duration time);
   /// Counts it. An error that only the tree gives cannot happen to who owns all the names: a violation.
   bool judge(std::string_view what, Errc code, const std::string& context);
   template <class T>
@@ -80,6 +85,8 @@ class Workload {
   std::size_t ready_ = 0, working_ = 0;
   bool begun_ = false, stopping_ = false;
   std::uint64_t ok_ = 0;
+  Duration longest_{};
+  std::string longest_call_ = "none";
   std::map<Errc, std::uint64_t> failures_;
   std::uint64_t registers_given_up_ = 0;
 };

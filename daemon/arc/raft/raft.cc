@@ -138,18 +138,14 @@ void Raft::become_follower(std::uint64_t term, std::optional<Replica> leader) {
 }
 
 void Raft::set_hard(std::uint64_t term, const Uuid& vote) {
+  if (term > hard_.term) mourned_.reset();
   hard_ = {term, vote, hard_.doubt};
   hard_dirty_ = true;
 }
 
 void Raft::reset_timer() {
-  int rank = 0;
-  for (const auto& voter : view().voters) {
-    if (voter.node == self_.node) break;
-    ++rank;
-  }
   silence_ = 0;
-  timeout_ = options_.election + options_.rank_step * rank + static_cast<int>(random_(3));
+  timeout_ = options_.election + options_.rank_step * rank() + static_cast<int>(random_(3));
 }
 
 bool Raft::append(LogEntry entry) {

@@ -86,6 +86,9 @@ class Raft {
   void tick();
   void step(const Uuid& from, const wire::RaftMessage& message);
   void persisted(std::uint64_t write);
+  /// That node's process has died, says who talked to it. If it led, no silence need be waited out. Soft: if it is
+  /// wrong it costs an election at most.
+  void died(const Uuid& node);
   /// Leader only, otherwise nothing: appends, returns the index. Also nothing while leadership is being handed over.
   std::optional<std::uint64_t> propose(std::string operation, EntryKind kind = EntryKind::operation);
   /// Leader only. New members are those whose generation is {0, 0}: they get theirs here. False if the last view is
@@ -175,7 +178,9 @@ class Raft {
   void on_vote_reply(const Replica& from, const wire::RaftMessage& message, bool pre);
   void on_timeout_now(const wire::RaftMessage& message);
   void count_votes();
+  int rank() const;
   // raft_follower.cc
+  void follow(const Replica& from);
   void on_append(const Replica& from, const wire::RaftMessage& message);
   void on_snapshot(const Replica& from, const wire::RaftMessage& message);
   bool take_entries(const wire::RaftMessage& message);
@@ -219,6 +224,10 @@ class Raft {
   int since_heartbeat_ = 0;
   int since_check_ = 0;
   int since_knock_ = 0;
+  /// A leader that is said to have died, and for how long what it had sent before may still come in.
+  std::optional<Replica> mourned_;
+  int mourning_ = 0;
+  int hurries_ = 0;  ///< Pre-votes that do not wait for a whole timeout.
 
   std::set<Key> votes_;
   std::set<Key> doubtful_;  ///< Voters that said so, whether they voted for us or not.

@@ -1,10 +1,18 @@
 // Raft: who may lead, and how one is chosen.
 #include <algorithm>
+#include <utility>
 
 #include "daemon/arc/raft/defects.h"
 #include "daemon/arc/raft/raft.h"
 
 namespace chordfs {
+
+namespace {
+/// Others hear of a death a little sooner or later, and refuse a pre-vote until they have.
+constexpr int kHurryTicks = 2;
+constexpr int kHurriesMax = 3;
+constexpr int kMourningTicks = 2 * kHurryTicks;
+}  // namespace
 
 /// A voter; or one that only an uncommitted view excludes: it may be the only one that has all (finding 7).
 bool Raft::electable() const {
@@ -14,9 +22,30 @@ bool Raft::electable() const {
   return !view_committed() && log_.view_before() != nullptr && log_.view_before()->votes(self_);
 }
 
+/// Voters that are asked to try before this one: those clockwise before it, but for one that is said to be dead.
+int Raft::rank() const {
+  int rank = 0;
+  for (const auto& voter : view().voters) {
+    if (voter.node == self_.node) break;
+    rank += !mourned_ || voter.node != mourned_->node;
+  }
+  return rank;
+}
+
+void Raft::died(const Uuid& node) {
+  if (gone_ || fault_ || leads() || !leader_ || leader_->node != node) return;
+  mourned_ = std::exchange(leader_, std::nullopt);
+  mourning_ = kMourningTicks;
+  hurries_ = kHurriesMax;
+  if (!electable()) return;
+  if (rank() == 0) return campaign(true, false);
+  silence_ = std::max(silence_, timeout_ - kHurryTicks * rank());
+}
+
 void Raft::tick_follower() {
   ++silence_;
   ++leaderless_;
+  if (mourning_ > 0 && --mourning_ == 0) mourned_.reset();
   if (silence_ >= options_.election && leader_) leader_.reset();
   if (electable()) {
     const auto& voters = view().voters;
@@ -34,6 +63,10 @@ void Raft::tick_follower() {
 
 void Raft::campaign(bool pre, bool transfer) {
   reset_timer();
+  if (pre && hurries_ > 0) {
+    --hurries_;
+    silence_ = timeout_ - kHurryTicks;
+  }
   leader_.reset();
   votes_.clear();
   doubtful_.clear();

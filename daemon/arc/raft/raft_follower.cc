@@ -8,13 +8,21 @@
 
 namespace chordfs {
 
-void Raft::on_append(const Replica& from, const wire::RaftMessage& message) {
-  if (leads()) return;  // Two leaders of a term: impossible, unless somebody lies.
+/// It leads this term.
+void Raft::follow(const Replica& from) {
   if (!leader_ || !(*leader_ == from)) agreed_ = stable();
+  // What a process sent before it died may be read after the news of its death: true, but no sign of life.
+  if (mourned_ && *mourned_ == from) return;
   role_ = Role::follower;
   leader_ = from;
   votes_.clear();
   silence_ = leaderless_ = 0;
+  hurries_ = 0;
+}
+
+void Raft::on_append(const Replica& from, const wire::RaftMessage& message) {
+  if (leads()) return;  // Two leaders of a term: impossible, unless somebody lies.
+  follow(from);
   agreed_ = std::max(agreed_, stable());
   if (message.log_index() >= log_.base() && !log_.matches(message.log_index(), message.log_term()))
     return reject(from, message);
@@ -85,11 +93,7 @@ void Raft::reject(const Replica& to, const wire::RaftMessage& message) {
 
 void Raft::on_snapshot(const Replica& from, const wire::RaftMessage& message) {
   if (leads()) return;
-  role_ = Role::follower;
-  if (!leader_ || !(*leader_ == from)) agreed_ = stable();
-  leader_ = from;
-  votes_.clear();
-  silence_ = leaderless_ = 0;
+  follow(from);
   const bool needless = message.log_index() <= stable() || log_.matches(message.log_index(), message.log_term());
   if (needless && !passive_) {
     if (log_.matches(message.log_index(), message.log_term())) {

@@ -78,6 +78,11 @@ class RaftGroup {
     for (int i = 0; i < 40 && !(*this)[number].leads(); ++i) tick(number);
     return (*this)[number].leads();
   }
+  void propose_and_commit(int leader) {
+    (*this)[leader].propose("x");
+    run();
+    tick(leader, 2);
+  }
   int count(wire::RaftMessage::Kind kind, int to) const {
     int found = 0;
     for (const auto& [from, out] : sent) found += out.message.kind() == kind && out.to.node == uuid(to);

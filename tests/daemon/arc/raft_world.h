@@ -182,6 +182,7 @@ class RaftWorld {
   void fault();
   void hunt(Node& node);
   void hang();
+  void tell_of_death(const Node& dead);
   bool may_lose(const Node& node) const;
   void wipe(Node& node);
   void hello();

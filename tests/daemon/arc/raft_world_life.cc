@@ -107,11 +107,11 @@ void RaftWorld::fault() {
   while (drawn >= plan_.weights[kind]) drawn -= plan_.weights[kind++];
   switch (kind) {
     case 0:
-      if (auto* node = pick(up)) crash(*node), back_later(*node);
+      if (auto* node = pick(up)) crash(*node), tell_of_death(*node), back_later(*node);
       break;
     case 1:  // A leader.
       if (auto* node = pick([](const Node& n) { return n.up && n.raft && n.raft->leads(); }))
-        crash(*node), back_later(*node);
+        crash(*node), tell_of_death(*node), back_later(*node);
       break;
     case 2:
       if (!rng_.chance(0.2)) break;
@@ -147,6 +147,11 @@ void RaftWorld::fault() {
       break;
     }
     case 5:
+      // Or a false alarm: some hear of the death of a leader that lives.
+      if (rng_.chance(0.3)) {
+        if (auto* node = pick([](const Node& n) { return n.up && n.raft && n.raft->leads(); })) tell_of_death(*node);
+        break;
+      }
       // Over when healing begins, like every fault: what a paused node has put off begins then.
       if (auto* node = pick(up)) node->paused_until = std::min(now_ + rng_.between(50ms, 4s), Time() + plan_.chaos);
       break;
@@ -169,6 +174,16 @@ void RaftWorld::fault() {
   }
 }
 
+/// Its neighbours' connections end, and new ones are refused; not all of them hear of it.
+void RaftWorld::tell_of_death(const Node& dead) {
+  if (rng_.chance(0.2)) return;  // The machine died with it: silence.
+  for (auto& node : nodes_)
+    if (node.get() != &dead && node->up && linked(dead, *node) && !rng_.chance(0.1 + plan_.loss))
+      on_node(*node, delay(), [uuid = dead.uuid](Node& n) {
+        if (n.raft) n.raft->died(uuid);
+      });
+}
+
 /// Finding: the moment between a leader's first append and its first commit.
 void RaftWorld::hunt(Node& node) {
   if (healing_ || !rng_.chance(plan_.hunt)) return;
@@ -186,6 +201,7 @@ void RaftWorld::hunt(Node& node) {
       return;
     }
     crash(node);
+    tell_of_death(node);
     at(rng_.between(10ms, 1500ms), [this, &node, inc2 = node.incarnation] {
       if (!node.up && !node.wiped && !node.left && node.incarnation == inc2) start(node);
     });

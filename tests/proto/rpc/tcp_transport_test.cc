@@ -255,5 +255,37 @@ TEST_F(TcpTransportTest, ListenSaysWhatToDo) {
   run(other.stop());
 }
 
+TEST_F(TcpTransportTest, DeathOfAServerThatWasTalkedToIsTold) {
+  run([](Self t) -> awaitable<void> {
+    std::vector<Endpoint> dead;
+    t->client_.on_death([&dead](const Endpoint& at) { dead.push_back(at); });
+    EXPECT_TRUE(co_await t->client_.call(t->server(), ping(), 5s));
+    EXPECT_TRUE(dead.empty());
+    const auto at = t->server();
+    co_await t->server_.stop();
+    co_await until([&dead] { return !dead.empty(); });
+    EXPECT_EQ(dead.front(), at);
+    co_await t->client_.stop();
+  }(this));
+}
+
+TEST_F(TcpTransportTest, ConnectionThatEndsIsNoDeathWhileAnotherCanBeMade) {
+  run([](Self t) -> awaitable<void> {
+    int dead = 0;
+    t->client_.on_death([&dead](const Endpoint&) { ++dead; });
+    RawListener listener(t->runtime_);
+    t->tasks_.spawn("call", t->note_code({"127.0.0.1", listener.port()}, unanswered(), 5s));
+    {
+      auto peer = co_await listener.accept();
+      co_await peer.send(hello_bytes());
+      co_await peer.receive();
+      co_await peer.receive();
+    }  // Closed.
+    auto again = co_await listener.accept();
+    EXPECT_EQ(dead, 0);
+    co_await t->client_.stop();
+  }(this));
+}
+
 }  // namespace
 }  // namespace chordfs

@@ -64,6 +64,31 @@ TEST_F(Network, DeadProcessRefuses) {
   EXPECT_LT(world.elapsed(), 100ms);
 }
 
+TEST_F(Network, DeathIsToldToWhomEverCalled) {
+  std::vector<Endpoint> dead;
+  client.transport().on_death([&dead](const Endpoint& at) { dead.push_back(at); });
+  EXPECT_EQ(ping(), Errc::ok);
+  server.crash();
+  world.run_for(100ms);
+  EXPECT_EQ(dead, std::vector{server.endpoint()});
+}
+
+TEST_F(Network, WhoIsSilentIsNotToldToBeDead) {
+  int dead = 0;
+  client.transport().on_death([&dead](const Endpoint&) { ++dead; });
+  EXPECT_EQ(ping(), Errc::ok);
+  server.pause();
+  EXPECT_EQ(ping(), Errc::timed_out);
+  world.network().cut_both(server, client);
+  server.resume();
+  server.crash();
+  EXPECT_EQ(ping(), Errc::timed_out);
+  world.network().heal();
+  server.power_off();
+  EXPECT_EQ(ping(), Errc::timed_out);
+  EXPECT_EQ(dead, 0);
+}
+
 TEST_F(Network, HostThatDoesNotListenRefuses) {
   EXPECT_EQ(ping_to(add_idle_host(world).endpoint()), Errc::unreachable);
 }
