@@ -259,7 +259,7 @@ awaitable<Result<ArcPtr>> Arcs::begin(ArcNumber number, Time until) {
 }
 
 awaitable<Result<std::string>> Arcs::propose(ArcNumber number, std::string operation, EntryKind kind) {
-  const auto until = runtime_.now() + kAnswerWithin;
+  auto until = runtime_.now() + kAnswerWithin;
   CO_TRY(auto arc, co_await begin(number, until));
   if (writer_.full())
     co_return Error{Errc::disk_full, fmt::format("the disk of {} is full", endpoint_of(options_.self).text())};

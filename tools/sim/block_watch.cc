@@ -67,6 +67,10 @@ bool BlockWatch::whole(std::size_t node, ArcNumber arc, const std::string& block
   return file_is_whole(node, BlockName{arc, block}.file());
 }
 
+bool BlockWatch::was_spoilt(ArcNumber arc, const std::string& block) const {
+  return std::ranges::count(spoilt_, BlockName{arc, block}.file(), &Spoilt::file) > 0;
+}
+
 std::uint64_t BlockWatch::bad_copies() const {
   return static_cast<std::uint64_t>(std::ranges::count_if(spoilt_, [&](const Spoilt& one) {
     return ring_.disk(one.node).has_file(one.file) && !file_is_whole(one.node, one.file);
@@ -77,7 +81,9 @@ void BlockWatch::joint_begins(ArcNumber arc, const ArcView& view) {
   for (const auto& voter : view.voters) {
     if (std::ranges::count(view.old_voters, voter) > 0) continue;
     for (const auto& block : acknowledged_[arc]) {
-      if (may_hold(arc, voter, block)) continue;
+      // One that was spoilt somewhere and missed elsewhere may have its last good copy on a third: who compares with a
+      // majority does not see it. Whoever leaves hands back what it has.
+      if (may_hold(arc, voter, block) || was_spoilt(arc, block)) continue;
       // No voter has a good one: that is not the newcomer's fault. Were it waited for, one block that is lost for ever
       // would keep an arc from ever changing its view.
       const bool elsewhere = std::ranges::any_of(view.old_voters, [&](const Replica& old) {

@@ -47,6 +47,7 @@ class BlockWatch final : public NetworkWatch {
     std::size_t node = 0;
     std::string file;
   };
+  bool was_spoilt(ArcNumber arc, const std::string& block) const;
   bool file_is_whole(std::size_t node, const std::string& file) const;
   bool may_hold(ArcNumber arc, const Replica& replica, const std::string& block) const;
 

@@ -121,9 +121,12 @@ void Raft::send_append(const Replica& to, Progress& progress, bool heartbeat) {
   message.set_log_term(*previous_term);
   const bool paused = progress.probing ? progress.waiting && !heartbeat : progress.in_flight >= kInFlightMax;
   std::size_t bytes = 0;
+  // A learner gets what is committed and no more. Had it an entry that no voter left alive has, it would refuse its
+  // vote to all of them, once some joint view, appended by a leader before and not committed, asks for it.
+  const auto upto = view().votes(to) ? log_.last() : commit_;
   // While its log's end is not known an empty message finds it out as well.
   if (!paused && !progress.probing)
-    while (progress.next <= log_.last() && bytes < kAppendBytesMax &&
+    while (progress.next <= upto && bytes < kAppendBytesMax &&
            static_cast<std::size_t>(message.entries_size()) < kAppendEntriesMax) {
       const auto& entry = log_.at(progress.next++);
       auto& sent = *message.add_entries();

@@ -181,6 +181,24 @@ TEST(Raft, Finding9NobodyIsSpokenToBeforeTheEntryThatAddsItIsCommitted) {
   EXPECT_EQ(group[1].view().learners[0].generation, Generation(group[1].term(), group[1].view_index()));
 }
 
+TEST(Raft, LearnerGetsNoEntryBeforeItIsCommitted) {  // raft_sim, a learner that nobody could be elected without
+  RaftGroup group({});
+  auto view = group.view_of({1, 2, 3});
+  view.learners = {group.replica(4)};
+  for (int one : {1, 2, 3, 4}) group.add(one, RaftLog(1, 1, view, 1));
+  ASSERT_TRUE(group.elect(1));
+  group.tick(1, 3);
+  const auto committed = group[1].commit();
+  EXPECT_EQ(group[4].log().last(), committed);
+  group.alone = {2, 3};
+  ASSERT_TRUE(group[1].propose("x"));
+  group.tick(1, 3);
+  EXPECT_EQ(group[4].log().last(), committed);
+  group.alone = {};
+  group.tick(1, 3);
+  EXPECT_EQ(group[4].log().last(), committed + 1);
+}
+
 TEST(Raft, RestartedLeaderSpeaksToMembersMadeBeyondWhatItKnowsAsCommitted) {  // raft_sim seed 87
   RaftGroup group({1});
   auto put = [](RaftLog& log, const ArcView& view) {
