@@ -66,6 +66,7 @@ class Soak:
         self.options = options
         self.started = time.monotonic()
         self.problems = []
+        self.late = 0.0  # How long this process was kept from running: the machine's fault, not the ring's.
         self.network = self.ring = self.writers = self.nemesis = None
         if options.directory:
             os.makedirs(options.directory)
@@ -107,7 +108,9 @@ class Soak:
             if time.monotonic() >= next_progress:
                 next_progress += PROGRESS_EVERY
                 self.say(self.progress())
+            due = time.monotonic() + 0.05
             time.sleep(0.05)
+            self.late = max(self.late, time.monotonic() - due)
 
     def watch(self):
         """What must run does run; which errors of writers came while at most one node was disturbed."""
@@ -186,7 +189,8 @@ class Soak:
             self.problem(f"{self.writers.calm_errors} errors while at most one node was disturbed")
         self.say(f"{self.writers.reads()} reads compared; longest call of all {self.writers.longest[0]} s "
                  f"({self.writers.longest[1]}); {self.nemesis.refused_wipes} wipes not made, because copies were missing")
-        print(f"soak: seed {self.options.seed}, {self.options.duration:.0f} s: {self.progress()}; losses: {self.writers.lost}",
+        print(f"soak: seed {self.options.seed}, {self.options.duration:.0f} s: {self.progress()}; losses: {self.writers.lost}; "
+              f"the machine itself was {self.late:.2f} s late at most",
               flush=True)
 
     def clean_up(self):
