@@ -43,7 +43,6 @@ constexpr Plant kPlants[] = {
     {Defect::amnesia_after_wipe, 2, "I7|I3|I5"},
     {Defect::quorum_shrunk_on_suspicion, 1, "I8"},
     {Defect::block_deleted_while_named, 3, "I19|I20|no_block"},
-    {Defect::sweep_ignores_open_session, 1, "I19|I20|no_block"},
 };
 INSTANTIATE_TEST_SUITE_P(Sim, Planted, testing::ValuesIn(kPlants),
                          [](const auto& info) { return std::string(name_of(info.param.defect)); });
