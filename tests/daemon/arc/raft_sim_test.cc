@@ -50,7 +50,7 @@ TEST(RaftSim, relaxed_loses_nothing_while_a_majority_keeps_its_power) {
 }
 TEST(RaftSim, relaxed_loses_nothing_synced_in_blackouts) {
   std::string what;
-  const auto failed = first_failing(1, few_seeds() ? 20 : 200, &what, Durability::blackouts);
+  const auto failed = first_failing(1, few_seeds() ? 20 : 180, &what, Durability::blackouts);
   EXPECT_FALSE(failed) << what << "\nagain: CHORDFS_RELAXED=blackouts CHORDFS_VERBOSE=1 CHORDFS_SEEDS=" << *failed
                        << ":1 build/tests/raft_sim_test --gtest_filter=*by_hand";
 }

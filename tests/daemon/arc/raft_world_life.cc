@@ -489,6 +489,12 @@ std::string RaftWorld::nodes_text() const {
 bool RaftWorld::settled(std::string* why) {
   auto* leader = pick([](const Node& n) { return n.up && n.raft && n.raft->ready(); });
   *why = "no leader";
+  for (const auto& node : nodes_)
+    if (node->up && node->raft)
+      *why += fmt::format("; {}: {} term {} log {}.{} commit {} stable {}{}{}", node->number,
+                          name_of(node->raft->role()), node->raft->term(), node->raft->log().last_term(),
+                          node->raft->log().last(), node->raft->commit(), node->raft->stable(),
+                          node->raft->in_doubt() ? " in doubt" : "", node->raft->passive() ? " passive" : "");
   if (leader == nullptr) return false;
   const auto& raft = *leader->raft;
   const auto wanted = desired(*leader);
