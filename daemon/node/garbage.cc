@@ -9,8 +9,8 @@
 
 namespace chordfs {
 
-Garbage::Garbage(Runtime& runtime, Arcs& arcs, const BlockStore& blocks, RingClient& client, Duration every)
-    : runtime_(runtime), arcs_(arcs), blocks_(blocks), client_(client), every_(every), tasks_(runtime) {}
+Garbage::Garbage(Runtime& runtime, const BlockStore& blocks, RingClient& client, Duration every)
+    : runtime_(runtime), blocks_(blocks), client_(client), every_(every), tasks_(runtime) {}
 
 void Garbage::start() {
   tasks_.spawn("look for garbage", run());
@@ -32,7 +32,6 @@ awaitable<void> Garbage::walk() {
   Questions questions;
   std::size_t collected = 0;
   for (auto arc : blocks_.arcs()) {
-    if (!arcs_.leads(arc)) continue;
     for (auto& block : blocks_.list(arc)) {
       questions[client_.arc_of_ino(ino_of_block(block.id))].push_back(std::move(block.id));
       if (++collected < kBlocksCollected) continue;
@@ -68,7 +67,7 @@ awaitable<Result<void>> Garbage::ask(ArcNumber arc, std::vector<std::string> blo
   }
   for (auto& [holder, garbage] : drops) {
     const auto count = garbage.size();
-    CO_TRY_VOID(co_await arcs_.drop_blocks(holder, std::move(garbage)));
+    CO_TRY_VOID(co_await client_.drop_blocks(holder, std::move(garbage)));
     spdlog::info("arc {}: {} blocks that no file names are deleted", holder, count);
   }
   co_return Result<void>();

@@ -1,8 +1,8 @@
 #pragma once
 // Garbage: blocks that no file names and none ever will: those of a writer that died before it committed them, and
-// copies of deleted blocks that a member brought back which had been away. Every node walks through the blocks of the
-// arcs that it leads, asks the arcs of their inodes what may go (tree/housekeeping.h says when), and has it dropped on
-// all members.
+// copies of deleted blocks that a member brought back which had been away. Every node walks through all blocks that it
+// holds (its leader need not know of a copy), asks the arcs of their inodes what may go (tree/housekeeping.h says
+// when), and has it dropped by the leader, on all members.
 //
 // No lock, no clock: what the answer rests on is for ever. An answer that is late, or lost, costs nothing but time.
 //
@@ -14,7 +14,8 @@
 #include <string>
 #include <vector>
 
-#include "daemon/arc/arcs.h"
+#include "daemon/store/block_store.h"
+#include "proto/base/task.h"
 #include "proto/client/ring_client.h"
 
 namespace chordfs {
@@ -26,7 +27,7 @@ inline constexpr std::size_t kBlocksCollected = 100'000;
 class Garbage {
  public:
   /// `every`: from the end of one walk to the beginning of the next.
-  Garbage(Runtime& runtime, Arcs& arcs, const BlockStore& blocks, RingClient& client, Duration every);
+  Garbage(Runtime& runtime, const BlockStore& blocks, RingClient& client, Duration every);
 
   void start();
   awaitable<void> stop();
@@ -40,7 +41,6 @@ class Garbage {
   awaitable<Result<void>> ask(ArcNumber arc, std::vector<std::string> blocks);
 
   Runtime& runtime_;
-  Arcs& arcs_;
   const BlockStore& blocks_;
   RingClient& client_;
   const Duration every_;

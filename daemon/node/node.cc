@@ -215,7 +215,7 @@ void Node::make_layers() {
                   .led = [this](ArcNumber arc) { trees_->led(arc); },
                   .fatal = [this](Error error) { fail(std::move(error)); }});
   trees_ = std::make_unique<TreeService>(runtime_, *arcs_, *client_);
-  garbage_ = std::make_unique<Garbage>(runtime_, *arcs_, *blocks_, *client_, config_.sweep_every);
+  garbage_ = std::make_unique<Garbage>(runtime_, *blocks_, *client_, config_.sweep_every);
 }
 
 bool Node::is_alone() const {

@@ -146,15 +146,17 @@ TEST_F(DataSteps, AHoleCutsExtentsAndLeavesTheSize) {
   ASSERT_EQ(world.refused({write_extents(10, {extent(0, 10, 1), extent(10, 10, 2)})}), Errc::ok);
   world.now = 5000;
   ASSERT_EQ(world.refused({make_hole(10, 5, 15)}), Errc::ok);
+  EXPECT_EQ(map(), "[0,5)=1+0 [15,20)=2+5 ");
+  EXPECT_EQ(world.attr(10).size(), 20U);
+  EXPECT_EQ(world.attr(10).allocated(), 10U);
+  EXPECT_EQ(world.attr(10).mtime(), 5000);
+  ASSERT_EQ(world.refused({make_hole(10, 10, 30)}), Errc::ok);
   EXPECT_EQ(map(), "[0,5)=1+0 ");
   EXPECT_EQ(discarded(), "2 ");
-  EXPECT_EQ(world.attr(10).size(), 20U);
-  EXPECT_EQ(world.attr(10).allocated(), 5U);
-  EXPECT_EQ(world.attr(10).mtime(), 5000);
 }
 
 TEST_F(DataSteps, AHoleInTheRecordIsZerosOrItsEnd) {
-  ASSERT_EQ(world.refused({write_piece(10, 0, "abcdef"), make_hole(10, 1, 2)}), Errc::ok);
+  ASSERT_EQ(world.refused({write_piece(10, 0, "abcdef"), make_hole(10, 1, 3)}), Errc::ok);
   EXPECT_EQ(inline_data(), std::string("a\0\0def", 6));
   ASSERT_EQ(world.refused({make_hole(10, 4, 100)}), Errc::ok);
   EXPECT_EQ(inline_data(), std::string("a\0\0d", 4));

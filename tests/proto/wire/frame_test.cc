@@ -128,7 +128,8 @@ TEST(Hello, VersionsMustOverlap) {
   hello.mutable_hello()->set_version_min(kProtocolVersion + 1);
   auto result = check_hello(hello, "peer");
   EXPECT_EQ(result.code(), Errc::wrong_version);
-  EXPECT_THAT(result.error().context, HasSubstr("peer (chordfs-node 9.0) speaks protocol versions 2 to 6"));
+  EXPECT_THAT(result.error().context, HasSubstr(fmt::format("peer (chordfs-node 9.0) speaks protocol versions {} to {}",
+                                                            kProtocolVersion + 1, kProtocolVersion + 5)));
   hello.mutable_hello()->set_version_min(0);
   hello.mutable_hello()->set_version_max(0);
   EXPECT_EQ(check_hello(hello, "peer").code(), Errc::wrong_version);
