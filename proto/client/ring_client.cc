@@ -264,7 +264,8 @@ awaitable<Result<Reply>> RingClient::call_arc(ArcNumber arc, Request request, Du
           std::erase_if(cache_, [&node](const auto& known) { return known.second == *node; });
           dead = *node;
         }
-        last = {Errc::unavailable, fmt::format("arc {} at {}: {}", arc, node->text(), name_of(code))};
+        last = {Errc::unavailable, fmt::format("arc {} at {}: {}", arc, node->text(),
+                                               Error{code, reply ? reply->header.context() : "no answer"}.text())};
         ++counters_.retries;
         if (reply) {
           co_await runtime_.sleep(std::min(runtime_.jitter(attempt.pause()), Duration(until - runtime_.now())));

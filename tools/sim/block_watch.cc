@@ -77,6 +77,14 @@ std::uint64_t BlockWatch::bad_copies() const {
   }));
 }
 
+bool BlockWatch::dropped_at_a_voter(ArcNumber arc, const ArcView& view, const std::string& block) const {
+  return std::ranges::any_of(view.old_voters, [&](const Replica& voter) {
+    const auto index = ring_.arcs().disk_of(arc, voter);
+    auto* node = index ? ring_.node(*index) : nullptr;
+    return node != nullptr && node->arcs()->copies().dropped(arc, block);
+  });
+}
+
 void BlockWatch::joint_begins(ArcNumber arc, const ArcView& view) {
   for (const auto& voter : view.voters) {
     if (std::ranges::count(view.old_voters, voter) > 0) continue;
@@ -84,6 +92,8 @@ void BlockWatch::joint_begins(ArcNumber arc, const ArcView& view) {
       // One that was spoilt somewhere and missed elsewhere may have its last good copy on a third: who compares with a
       // majority does not see it. Whoever leaves hands back what it has.
       if (may_hold(arc, voter, block) || was_spoilt(arc, block)) continue;
+      // Its leader may have dropped it by itself: no request that we could see.
+      if (dropped_at_a_voter(arc, view, block)) continue;
       // No voter has a good one: that is not the newcomer's fault. Were it waited for, one block that is lost for ever
       // would keep an arc from ever changing its view.
       const bool elsewhere = std::ranges::any_of(view.old_voters, [&](const Replica& old) {

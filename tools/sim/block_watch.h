@@ -48,6 +48,7 @@ class BlockWatch final : public NetworkWatch {
     std::string file;
   };
   bool was_spoilt(ArcNumber arc, const std::string& block) const;
+  bool dropped_at_a_voter(ArcNumber arc, const ArcView& view, const std::string& block) const;
   bool file_is_whole(std::size_t node, const std::string& file) const;
   bool may_hold(ArcNumber arc, const Replica& replica, const std::string& block) const;
 

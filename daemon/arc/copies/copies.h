@@ -90,6 +90,9 @@ class Copies {
   /// The same of another member, as it last told this leader.
   std::uint64_t bytes_left_at(ArcNumber arc, const Replica& member) const;
 
+  /// A short while ago.
+  bool dropped(ArcNumber arc, const std::string& block) { return tombstones_.has(arc, block, runtime_.now()); }
+
  private:
   using Key = std::pair<Uuid, Generation>;
   static Key key(const Replica& replica) { return {replica.node, replica.generation}; }
@@ -121,7 +124,6 @@ class Copies {
   awaitable<void> send(std::shared_ptr<Put> put, Replica to);
   void note_missed(const Put& put, const Members& members);
   awaitable<Result<Reply>> call(const Replica& to, Request request, Duration timeout);
-  bool dropped(ArcNumber arc, const std::string& block) { return tombstones_.has(arc, block, runtime_.now()); }
   // reading.cc
   awaitable<Result<BlockStore::Part>> fetch(ArcNumber arc, std::string block, Replica from);
   awaitable<void> ask(std::shared_ptr<Asking> asking, Replica member);

@@ -237,6 +237,8 @@ class Raft {
   std::uint64_t rounds_wanted_ = 0, rounds_started_ = 0;
   std::optional<Uuid> transfer_;
   int transfer_ticks_ = 0;
+  int transfer_rest_ = 0;   ///< Ticks until leadership is offered again, after an offer that was not taken,
+  int transfer_pause_ = 0;  ///< and after the next such offer.
 
   // Between memory and disk.
   struct InFlight {

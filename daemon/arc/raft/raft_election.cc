@@ -138,6 +138,8 @@ void Raft::won() {
   votes_.clear();
   progress_.clear();
   transfer_.reset();
+  transfer_rest_ = 0;
+  transfer_pause_ = options_.election;
   since_heartbeat_ = options_.heartbeat;
   since_check_ = 0;
   rounds_wanted_ = rounds_started_ = 0;

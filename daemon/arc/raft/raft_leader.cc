@@ -11,6 +11,8 @@ constexpr std::size_t kAppendBytesMax = 1U << 20;
 constexpr std::size_t kAppendEntriesMax = 512;
 constexpr std::size_t kInFlightMax = 4U << 20;
 constexpr int kLiveTicks = 10;
+/// Between two offers of leadership, in election timeouts.
+constexpr int kOfferPauseMax = 5;
 }  // namespace
 
 Raft::Progress& Raft::progress_of(const Replica& member) {
@@ -51,7 +53,13 @@ void Raft::tick_leader() {
     // What has waited for a tick waits no longer.
     if (log_.last() > log_.base() && may_be_late(log_.at(log_.last()).kind)) propose_sync();
   }
-  if (transfer_ && ++transfer_ticks_ > options_.election) transfer_.reset();
+  if (transfer_rest_ > 0) --transfer_rest_;
+  if (transfer_ && ++transfer_ticks_ > options_.election) {
+    // Whoever cannot take it now would keep clients waiting at every further offer.
+    transfer_.reset();
+    transfer_rest_ = transfer_pause_;
+    transfer_pause_ = std::min(2 * transfer_pause_, kOfferPauseMax * options_.election);
+  }
   if (++since_check_ >= options_.election) {
     since_check_ = 0;
     // Check-quorum: one that nobody follows does not lead.
@@ -215,7 +223,7 @@ bool Raft::transfer(const Uuid& to) {
   if (known == nullptr || !live(*member)) return false;
   if (!transfer_) {
     // Clients wait from here on, for about two round trips: not before it is nearly there.
-    if (known->match + 1 < commit_ || known->probing) return false;
+    if (transfer_rest_ > 0 || known->match + 1 < commit_ || known->probing) return false;
     transfer_ = to;
     transfer_ticks_ = 0;
   }
