@@ -45,4 +45,8 @@ target_link_libraries(chordfs_options INTERFACE Boost::headers spdlog::spdlog)
 if(CHORDFS_SANITIZE)
   target_compile_options(chordfs_options INTERFACE -fsanitize=${CHORDFS_SANITIZE} -fno-sanitize-recover=all)
   target_link_options(chordfs_options INTERFACE -fsanitize=${CHORDFS_SANITIZE})
+  if(CHORDFS_SANITIZE MATCHES "undefined")
+    # A quarter of the build's time; what a null pointer is used for ends in a report of AddressSanitizer's as well.
+    target_compile_options(chordfs_options INTERFACE -fno-sanitize=null,vptr)
+  endif()
 endif()
