@@ -87,6 +87,7 @@ class Arcs {
   awaitable<Result<std::string>> query(ArcNumber arc, std::string query);
   /// Blocks; put and drop at the leader only.
   Copies& copies() { return copies_; }
+  const Copies& copies() const { return copies_; }
   awaitable<Result<void>> put_block(ArcNumber arc, std::string block, Bytes contents, std::uint32_t crc);
   awaitable<Result<void>> drop_blocks(ArcNumber arc, std::vector<std::string> blocks);
 

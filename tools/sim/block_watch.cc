@@ -80,7 +80,7 @@ std::uint64_t BlockWatch::bad_copies() const {
 bool BlockWatch::dropped_at_a_voter(ArcNumber arc, const ArcView& view, const std::string& block) const {
   return std::ranges::any_of(view.old_voters, [&](const Replica& voter) {
     const auto index = ring_.arcs().disk_of(arc, voter);
-    auto* node = index ? ring_.node(*index) : nullptr;
+    const auto* node = index ? ring_.node(*index) : nullptr;
     return node != nullptr && node->arcs()->copies().dropped(arc, block);
   });
 }

@@ -91,7 +91,7 @@ class Copies {
   std::uint64_t bytes_left_at(ArcNumber arc, const Replica& member) const;
 
   /// A short while ago.
-  bool dropped(ArcNumber arc, const std::string& block) { return tombstones_.has(arc, block, runtime_.now()); }
+  bool dropped(ArcNumber arc, const std::string& block) const { return tombstones_.has(arc, block, runtime_.now()); }
 
  private:
   using Key = std::pair<Uuid, Generation>;

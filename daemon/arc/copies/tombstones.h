@@ -7,7 +7,7 @@
 
 #include <cstddef>
 #include <deque>
-#include <set>
+#include <map>
 #include <string>
 #include <utility>
 
@@ -22,13 +22,13 @@ inline constexpr std::size_t kTombstonesMax = 200'000;
 class Tombstones {
  public:
   void add(ArcNumber arc, const std::string& block, Time now);
-  bool has(ArcNumber arc, const std::string& block, Time now);
+  bool has(ArcNumber arc, const std::string& block, Time now) const;
 
  private:
   using Block = std::pair<ArcNumber, std::string>;
   void forget_old(Time now);
 
-  std::multiset<Block> dropped_;  ///< Once for each time that it stands in order_.
+  std::map<Block, Time> dropped_;  ///< Until when, as it was said last.
   std::deque<std::pair<Time, Block>> order_;
 };
 
