@@ -373,7 +373,11 @@ void ArcWatch::look_again(ArcNumber arc) {
   auto& told = history(arc);
   const auto* chosen = told.at(told.committed);
   if (!told.view || chosen == nullptr) return;
-  const bool durable = majority(*told.view, [&](const Replica& voter) {
+  // Once a joint view is committed its leader goes on to the new voters, and counts them alone from then on: no leader of
+  // the joint view is elected without a majority of them.
+  auto in_force = *told.view;
+  in_force.old_voters.clear();
+  const bool durable = majority(in_force, [&](const Replica& voter) {
     return uuids_.contains(voter.node) && uuids_.at(voter.node) != store(uuids_.at(voter.node).first)
                ? false
                : holds(arc, voter, told.committed, chosen->term);
