@@ -39,6 +39,7 @@ std::vector<wire::BlockSumsRequest> portions(const wire::BlockSumsRequest& reque
 Result<wire::BlockSums> Copies::sums(const wire::BlockSumsRequest& request) const {
   auto members = hooks_.members(request.arc());
   if (!members) return {Errc::not_owner, fmt::format("no replica of arc {} is here", request.arc())};
+  if (request.has_to()) TRY_VOID(meant_for(members->self, request.to()));
   if (request.has_asker()) {
     Replica asker{.generation = {request.asker().term(), request.asker().index()}};
     if (!Uuid::parse(request.asker().peer().node(), asker.node))
@@ -64,6 +65,7 @@ Result<wire::BlockSums> Copies::sums(const wire::BlockSumsRequest& request) cons
 
 awaitable<Result<wire::BlockSums>> Copies::ask_sums(Replica of, wire::BlockSumsRequest request) {
   Request out;
+  *request.mutable_to() = to_wire(of);
   *out.header.mutable_block_sums() = std::move(request);
   CO_TRY(auto reply, co_await call(of, std::move(out), kSumsTimeout));
   co_return std::move(*reply.header.mutable_block_sums());
@@ -181,6 +183,7 @@ awaitable<Result<wire::CompareProgress>> Copies::compare(wire::CompareBlocks ask
   auto arc = ask.arc();
   auto members = hooks_.members(arc);
   if (!members) co_return Error{Errc::not_owner, fmt::format("no replica of arc {} is here", arc)};
+  if (ask.has_to()) CO_TRY_VOID(meant_for(members->self, ask.to()));
   auto view = view_from(ask.view());
   Uuid leader;
   if (!view || !Uuid::parse(ask.leader(), leader)) co_return Error{Errc::bad_message, "compare: no view or no leader"};

@@ -123,6 +123,7 @@ awaitable<void> Copies::send(std::shared_ptr<Put> put, Replica to) {
     out.set_passed_on(true);
     out.set_term(members->term);
     out.set_view_index(members->view_index);
+    *out.mutable_to() = to_wire(to);
     request.payload = put->contents;
     auto reply = co_await call(to, std::move(request), put->deadline - runtime_.now());
     put->set(to, reply ? Put::State::stored : Put::State::failing);
@@ -147,6 +148,8 @@ awaitable<Result<void>> Copies::put_here(wire::PutBlock put, Bytes contents) {
   auto refused = [&]() -> std::optional<Error> {
     auto members = hooks_.members(put.arc());
     if (!members) return Error{Errc::not_owner, fmt::format("no replica of arc {} is here", put.arc())};
+    if (put.has_to())
+      if (auto meant = meant_for(members->self, put.to()); !meant) return meant.error();
     if (!put.copy() && (members->term > put.term() || members->view_index > put.view_index()))
       return Error{Errc::stale, fmt::format("arc {} has a newer leader or view", put.arc())};
     if (dropped(put.arc(), put.block()))

@@ -106,6 +106,7 @@ awaitable<Result<void>> Copies::let_compare(ArcNumber arc, Replica member) {
     ask.set_run(run);
     ask.set_leader(members->self.node.bytes());
     ask.set_term(members->term);
+    *ask.mutable_to() = to_wire(member);
     CO_TRY(auto reply, co_await call(member, std::move(request), kCompareTimeout));
     const auto& progress = reply.header.compare_blocks();
     owe(arc, member).bytes_left = progress.bytes_left();

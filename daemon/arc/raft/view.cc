@@ -6,6 +6,7 @@
 #include <boost/container/small_vector.hpp>
 #include <set>
 
+#include "proto/base/bytes.h"
 #include "proto/rpc/endpoint.h"
 
 namespace chordfs {
@@ -95,6 +96,11 @@ wire::Peer peer_of(const Replica& replica, const Endpoint& at) {
   peer.set_host(at.host);
   peer.set_port(at.port);
   return peer;
+}
+
+Result<void> meant_for(const Replica& self, const wire::Replica& to) {
+  if (to.peer().node() == self.node.bytes() && Generation{to.term(), to.index()} == self.generation) return {};
+  return Error{Errc::stale, fmt::format("meant for {}, and {} is here", hex(to.peer().node()), hex(self.node.bytes()))};
 }
 
 wire::Replica to_wire(const Replica& replica) {

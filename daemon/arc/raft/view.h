@@ -61,6 +61,8 @@ std::uint64_t reached_by_majority(const ArcView& view, const std::function<std::
 /// The replica's node, where it listens now.
 wire::Peer peer_of(const Replica& replica, const Endpoint& at);
 wire::Replica to_wire(const Replica& replica);
+/// stale: the message is for another replica than this one, which may have stood at the same address.
+Result<void> meant_for(const Replica& self, const wire::Replica& to);
 wire::View to_wire(const ArcView& view);
 /// Nothing if it is malformed: an identity of the wrong size, a node twice, an even number of voters, or none, more
 /// than kMembersMax.

@@ -8,6 +8,7 @@
 #include <random>
 
 #include "daemon/store/block_store.h"
+#include "proto/wire/limits.h"
 #include "daemon/store/real_disk.h"
 #include "proto/base/task.h"
 #include "tests/daemon/store/disk_contract.h"
@@ -28,7 +29,7 @@ struct Report {
 };
 
 std::string block_id(int number) {
-  std::string id(12, 'c');
+  std::string id(kBlockIdBytes - sizeof(std::uint32_t), 'c');
   append_u32(id, static_cast<std::uint32_t>(number));
   return id;
 }

@@ -334,7 +334,7 @@ TEST_F(LimitsTest, WhatAPeerSaysIsMadePrintable) {
     co_await l->add(bytes);
     co_await t->until([l] { return l->closed(0); });
     EXPECT_THAT(l->log_.text(), HasSubstr("(evil\\x1b[2J\\x0ax"));
-    EXPECT_THAT(l->log_.text(), HasSubstr("speaks protocol versions 99 to 99, this side speaks 1"));
+    EXPECT_THAT(l->log_.text(), HasSubstr("speaks protocol versions 99 to 99, this side speaks"));
     EXPECT_LT(l->log_.text().size(), 400U);
   });
 }

@@ -165,7 +165,7 @@ TEST_F(MisbehaviourTest, ServerOfAnotherVersion) {
   run([](Self t) -> awaitable<void> {
     auto reply = co_await t->call_to_server_that_says(hello_with(kMagic, 99), 5s);
     EXPECT_EQ(reply.code(), Errc::wrong_version);
-    EXPECT_THAT(reply.error().context, HasSubstr("speaks protocol versions 99 to 99, this side speaks 1"));
+    EXPECT_THAT(reply.error().context, HasSubstr("speaks protocol versions 99 to 99, this side speaks"));
   }(this));
 }
 
