@@ -44,7 +44,14 @@ void BlockWatch::served(const SimHost& at, const wire::Request& asked, const Rep
 
 void BlockWatch::spoil(std::size_t node) {
   auto files = ring_.disk(node).files();
-  std::erase_if(files, [](const FileInfo& file) { return !BlockName::parse(file.name) || file.size == 0; });
+  std::erase_if(files, [&](const FileInfo& file) {
+    if (!BlockName::parse(file.name) || file.size == 0) return true;
+    // A lost disk may come on top of it: that is what the third copy is for.
+    std::size_t others = 0;
+    for (std::size_t i = 0; i < ring_.node_count(); ++i)
+      others += i != node && ring_.disk(i).has_file(file.name) && file_is_whole(i, file.name) ? 1 : 0;
+    return others < 2;
+  });
   if (files.empty()) return;
   auto& runtime = ring_.world().runtime();
   const auto& file = files[runtime.below(files.size())];
