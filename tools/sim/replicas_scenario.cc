@@ -68,7 +68,8 @@ class ReplicasScenario {
     if (!ring_.world().run_until([this] { return nobody_leaves(); }, kLeaveMax))
       ring_.violation("somebody cannot leave: " + ring_.unsettled());
     const Time calm = ring_.world().now();
-    const auto limit = kHealMax + (healed_without_ ? kGiveUp : 0s);
+    // A store that is gone for ever is given up first: a dead node's, or the one before the disk was lost.
+    const auto limit = kHealMax + (healed_without_ || wiped_ > 0 ? kGiveUp : 0s);
     if (auto wrong = ring_.settle(limit); !wrong.empty()) ring_.violation("I29: does not heal: " + wrong);
     const auto healed_in = ring_.world().now() - calm;
     const auto messages = measure();
