@@ -45,7 +45,8 @@ constexpr Plant kPlants[] = {
     {Defect::block_deleted_while_named, 7, "I19|I20|no_block"},
     {Defect::block_acknowledged_early, 1, "I23"},
     {Defect::learner_promoted_early, 2, "I19"},
-    {Defect::late_prepare_accepted, 10, "I15"},
+    {Defect::late_prepare_accepted, 10, "I15|nlink|left over"},
+    {Defect::sweep_ignores_open_session, 3, "I19|I20|no_block"},
 };
 INSTANTIATE_TEST_SUITE_P(Sim, Planted, testing::ValuesIn(kPlants),
                          [](const auto& info) { return std::string(name_of(info.param.defect)); });
