@@ -2,6 +2,7 @@
 #include <deque>
 
 #include "proto/client/ring_client.h"
+#include "proto/wire/limits.h"
 #include "tests/fuzz/cuts.h"
 #include "tests/fuzz/quiet.h"
 #include "tools/sim/world.h"
