@@ -119,7 +119,7 @@ awaitable<Result<void>> Node::put_boot(std::string boot) {
 awaitable<Result<void>> Node::look_at_boot(const Identity& identity) {
   if (!ring_->relaxed() || config_.boot.empty()) co_return Result<void>();
   if (identity.boot && *identity.boot != config_.boot && *identity.boot != kStoppedWell) {
-    spdlog::warn("this machine went down while the node ran: its copies count again once they have caught up");
+    how_started_ += " after its machine went down (its copies count again once they have caught up)";
     CO_TRY_VOID(co_await arcs_->doubt());
   }
   CO_TRY_VOID(co_await put_boot(config_.boot));
