@@ -373,8 +373,8 @@ void ArcWatch::look_again(ArcNumber arc) {
   auto& told = history(arc);
   const auto* chosen = told.at(told.committed);
   if (!told.view || chosen == nullptr) return;
-  // Once a joint view is committed its leader goes on to the new voters, and counts them alone from then on: no leader of
-  // the joint view is elected without a majority of them.
+  // Once a joint view is committed its leader goes on to the new voters, and counts them alone from then on: no leader
+  // of the joint view is elected without a majority of them.
   auto in_force = *told.view;
   in_force.old_voters.clear();
   const bool durable = majority(in_force, [&](const Replica& voter) {

@@ -8,9 +8,9 @@
 #include <random>
 
 #include "daemon/store/block_store.h"
-#include "proto/wire/limits.h"
 #include "daemon/store/real_disk.h"
 #include "proto/base/task.h"
+#include "proto/wire/limits.h"
 #include "tests/daemon/store/disk_contract.h"
 #include "tests/daemon/store/temporary_directory.h"
 
