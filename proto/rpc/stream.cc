@@ -11,9 +11,9 @@ namespace chordfs {
 namespace {
 constexpr auto kNoThrow = asio::as_tuple(asio::use_awaitable);
 
-/// A machine that lost power and came back, or a link that was cut and is whole again, is noticed this fast: a new
-/// connection knocks every second, where the old one would wait twice as long before each further try.
-constexpr unsigned kUnacknowledgedMillisecondsMax = 1500;
+/// A machine that lost power and came back is noticed this fast; the kernel alone would take up to two minutes. It also
+/// ends a connection whose other side lives and reads nothing: 1.5 s were too few for a busy one.
+constexpr unsigned kUnacknowledgedMillisecondsMax = 5000;
 /// A silent connection is probed after a minute, so that dead clients do not pile up.
 constexpr int kKeepAliveIdleSeconds = 60;
 constexpr int kKeepAliveIntervalSeconds = 10;
