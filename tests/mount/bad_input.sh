@@ -118,7 +118,7 @@ refused_untouched() {  # refused_untouched "what" PATTERN: the directory of `oth
   grep -v '^lock ' "$work/before" | cmp -s - "$work/after" || fail "$1: touched: $(diff "$work/before" "$work/after")"
 }
 marker=$work/data/other/format
-grep -q '^ChordFS data directory, format 2$' "$marker" || fail "the marker says: $(cat "$marker")"
+grep -q '^ChordFS data directory, format 3$' "$marker" || fail "the marker says: $(cat "$marker")"
 cp -p "$marker" "$work/marker"
 echo 'ChordFS data directory, format 7' >"$marker"
 refused_untouched "a data directory of a newer version" 'has format 7.*newer version'
@@ -138,7 +138,7 @@ flip_bit "$log" 20
 rm "$marker"
 launch_node other
 node_serves other
-grep -q 'format 2' "$marker" || fail "a directory of an earlier build was not marked"
+grep -q "format 3" "$marker" || fail "a directory of an earlier build was not marked"
 step "whole again, and without a marker: adopted"
 stop_node other
 
