@@ -14,7 +14,7 @@ import time
 
 PATIENCE = 300  # Seconds; a net, no measurement.
 MAGIC = 0x43685246
-VERSION = 1
+VERSION = 2  # proto/wire/limits.h
 
 
 def field(number, wire_type, data):
