@@ -70,7 +70,7 @@ run build "$@"
 if [ -z "$quick" ]; then
   # The seeds were all run without sanitizers; here a tenth of the speed buys another look at a few of them.
   CHORDFS_SIM_SEEDS=${CHORDFS_SIM_SEEDS:-2} run build-asan -L 'unit|sim' -LE 'mount|slow' "$@"
-  # A minute for each target: CHORDFS_FUZZ_SECONDS.
+  # Half a minute for each target: CHORDFS_FUZZ_SECONDS.
   run build-asan -L fuzz "$@"
   run build-tsan -L tsan "$@"
 fi
