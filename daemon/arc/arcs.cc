@@ -15,6 +15,8 @@ namespace {
 /// In all, from when it was asked: less than a client's patience with a node, for it takes one that is silent for dead.
 /// A leader that is not ready by then says so; an operation that is not done is answered with what is known: nothing.
 constexpr Duration kAnswerWithin = 700ms;
+/// A node that says nothing for so long is not waited for with blocks.
+constexpr Duration kHeardLately = 1s;
 
 template <class M>
 bool parse_sealed(const std::string& key, const std::string& stored, M& message) {
@@ -338,7 +340,9 @@ std::optional<Copies::Members> Arcs::members_of(ArcNumber number) const {
                           .live = {self_}};
   if (raft.leads())
     for (const auto& member : members.view.everybody())
-      if (raft.live(member)) members.live.insert(member.node);
+      // A leader that has just been elected counts its members' silence anew; the node's is known for longer.
+      if (raft.live(member) && messenger_.last_heard(member.node) + kHeardLately >= runtime_.now())
+        members.live.insert(member.node);
   return members;
 }
 

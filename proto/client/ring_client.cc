@@ -16,8 +16,8 @@ constexpr std::size_t kViaMax = 32;
 constexpr Duration kPauseFirst = 5ms;
 constexpr Duration kPauseMax = 100ms;
 constexpr Duration kConnectTimeout = 2s;
-/// Megabytes onto several disks.
-constexpr Duration kPutBlockTimeout = 2s;
+/// Megabytes onto several disks; and of a call's time enough is left for who leads after a frozen node.
+constexpr Duration kPutBlockTimeout = 1500ms;
 /// A node that did not answer is asked last for so long.
 constexpr Duration kSilentFor = 2s;
 /// One that could not be reached only after so long is silent; otherwise it refused: nobody listens there.
