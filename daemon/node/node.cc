@@ -140,16 +140,13 @@ awaitable<Result<void>> Node::enter_ring(Identity& identity) {
     CO_TRY_VOID(co_await look_at_boot(identity));
     CO_TRY_VOID(co_await arcs_->recover(map_));
     arcs_->start();
-    if (!config_.join.empty()) {
-      auto joined = co_await ring_->join(config_.join);
-      if (joined) co_return joined;
-      if (joined.code() == Errc::wrong_ring)
-        co_return Error{Errc::wrong_ring,
-                        fmt::format("the data directory belongs to ring {}, {} to another: name a PEER "
-                                    "of its own ring, or another directory with --data",
-                                    ring_id_.brief(), config_.join.front().text())};
-    }
-    co_return co_await ring_->resume();
+    auto resumed = co_await ring_->resume(config_.join);
+    if (resumed.code() == Errc::wrong_ring && !config_.join.empty())
+      co_return Error{Errc::wrong_ring,
+                      fmt::format("the data directory belongs to ring {}, {} to another: name a PEER "
+                                  "of its own ring, or another directory with --data",
+                                  ring_id_.brief(), config_.join.front().text())};
+    co_return resumed;
   }
   if (config_.join.empty()) {
     how_started_ = "a new ring";

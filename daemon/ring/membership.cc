@@ -33,17 +33,26 @@ const Position& next_after(const View& view, const Id& id) {
 awaitable<Result<void>> Ring::join(std::vector<Endpoint> via) {
   Time deadline = runtime_.now() + config_.join_for;
   CO_TRY(std::vector<Endpoint> seeds, co_await introduce(std::move(via), deadline));
-  co_return co_await enter(std::move(seeds));
+  co_return co_await enter(std::move(seeds), deadline);
 }
 
-awaitable<Result<void>> Ring::resume() {
-  std::vector<Endpoint> via;
+awaitable<Result<void>> Ring::resume(std::vector<Endpoint> via) {
+  if (!via.empty()) {
+    auto named = co_await introduce(via, runtime_.now());
+    if (named.code() == Errc::wrong_ring || named.code() == Errc::cancelled) co_return std::move(named).error();
+  }
   for (const auto& peer : peers_.list())
     if (via.size() < kResumePeersMax) via.push_back(peer.at);
-  if (!via.empty()) {
-    auto seeds = co_await introduce(std::move(via), runtime_.now() + kResumeFor);
-    if (seeds) co_return co_await enter(*std::move(seeds));
+  const Time deadline = runtime_.now() + config_.join_for;
+  while (!via.empty()) {
+    auto seeds = co_await introduce(via, runtime_.now() + kResumeFor);
     if (seeds.code() == Errc::cancelled) co_return std::move(seeds).error();
+    // In part in the ring, we are the way into it for the rest of our positions.
+    if (!seeds && members().empty()) break;
+    // Whoever let us in may be gone, and all others in our place: then nobody is in the ring. Ask again soon.
+    auto entered = co_await enter(seeds.value_or(via), std::min(deadline, runtime_.now() + kResumeFor));
+    if (entered || entered.code() == Errc::cancelled || entered.code() == Errc::invalid) co_return entered;
+    if (runtime_.now() >= deadline) co_return entered;
   }
   create();
   start();
@@ -106,8 +115,7 @@ Result<std::vector<Endpoint>> Ring::learn_ring(const wire::RingInfo& info, const
   return seeds;
 }
 
-awaitable<Result<void>> Ring::enter(std::vector<Endpoint> seeds) {
-  Time deadline = runtime_.now() + config_.join_for;
+awaitable<Result<void>> Ring::enter(std::vector<Endpoint> seeds, Time deadline) {
   make_slots();
   start();
   co_await meet_everybody();

@@ -71,9 +71,10 @@ class Ring {
   /// wrong_version, wrong_ring (config.ring is another), invalid (that is this node itself, or it has left), busy and
   /// unavailable (the ring was in flux for all of join_for).
   awaitable<Result<void>> join(std::vector<Endpoint> via);
-  /// Restart of a node that was in config.ring: joins through remembered peers. If none of them is in the ring now,
-  /// perhaps because all restart at once, its own positions are a ring, and merging finds the others.
-  awaitable<Result<void>> resume();
+  /// Restart of a node that was in config.ring: joins through `via` and remembered peers. If none of them is in the ring
+  /// now, perhaps because all restart at once, its own positions are a ring, and merging finds the others. Errors:
+  /// wrong_ring (those in `via` belong to another), busy and unavailable as join().
+  awaitable<Result<void>> resume(std::vector<Endpoint> via);
   /// Background maintenance; after create(). Harmless if it runs already.
   void start();
   awaitable<void> stop();
@@ -195,7 +196,7 @@ class Ring {
   awaitable<Result<std::vector<Endpoint>>> introduce(std::vector<Endpoint> via, Time deadline);
   awaitable<Result<std::vector<Endpoint>>> ask_ring_info(Endpoint at);
   Result<std::vector<Endpoint>> learn_ring(const wire::RingInfo& info, const Endpoint& at);
-  awaitable<Result<void>> enter(std::vector<Endpoint> seeds);
+  awaitable<Result<void>> enter(std::vector<Endpoint> seeds, Time deadline);
   awaitable<Result<void>> insert(Slot& slot, std::vector<Endpoint> seeds);
   awaitable<Result<View>> find_predecessor(Slot& slot, std::vector<Endpoint> seeds);
   awaitable<Result<View>> walk_forward(Slot& slot, View from);

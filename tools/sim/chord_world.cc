@@ -82,7 +82,7 @@ class ChordWorld::RingProgram final : public Program, private Transport {
 
   awaitable<bool> enter() {
     auto door = world_.door(index_);
-    if (slot().been_in && (slot().alone || !door)) co_return (co_await ring_.resume()).has_value();
+    if (slot().been_in && (slot().alone || !door)) co_return (co_await ring_.resume({})).has_value();
     if (!door) co_return false;
     co_return (co_await ring_.join({*door})).has_value();
   }

@@ -238,7 +238,7 @@ void Cluster::resume_soon(int n) {
 }
 
 awaitable<void> Cluster::resume_task(Ring& ring, int n) {
-  auto resumed = co_await ring.resume();
+  auto resumed = co_await ring.resume({});
   if (!resumed) join_errors_[n] = resumed.error().text();
 }
 
