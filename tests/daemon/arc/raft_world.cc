@@ -11,6 +11,7 @@ namespace chordfs {
 
 namespace {
 constexpr Duration kTick = 50ms;
+constexpr int kUnstablePatience = 10;
 constexpr auto kLater = [](const auto& a, const auto& b) {
   return std::pair(a.at, a.order) > std::pair(b.at, b.order);
 };
@@ -167,6 +168,7 @@ void RaftWorld::erase_replica(Node& node) {
   node.writes.clear();
   node.reads.clear();
   node.fetching = false;
+  node.lost_branch = false;
 }
 
 // ---- Disk ----
@@ -314,7 +316,7 @@ void RaftWorld::apply(Node& node) {
     node.state.hash = mix * 0xbf58476d1ce4e5b9;
     if (is_operation(entry.kind)) node.state.registers[entry.payload.at(0)] = entry.payload.substr(1);
     // Applied is committed, and the same everywhere (I2, I4).
-    if (forgets() && index > stable_ && (index >= committed_.size() || committed_[index].term > entry.term))
+    if (forgets() && index > raft.stable() && (index >= committed_.size() || committed_[index].term > entry.term))
       node.lost_branch = true;
     if (node.lost_branch) {
       node.writes.erase(index);
@@ -459,13 +461,16 @@ void RaftWorld::fetch(Node& node, const Replica& leader) {
     const auto term = log.term_at(index);
     const auto stable = source->raft->stable();
     if (!term || index <= n.state.index || source->raft->passive()) return;
-    if (stable < index && source->raft->ready()) return;  // It soon will be.
+    // It soon will be; unless just this replica is needed to say so (Snapshots::open is as patient).
+    if (stable < index && source->raft->ready() && ++n.refused_unstable < kUnstablePatience) return;
+    n.refused_unstable = 0;
     if (!n.raft->install(index, *term, log.view_at(index), log.view_index_at(index), stable)) return;
     ++numbers_.snapshots;
     note(fmt::format("install {} at {}", n.number, index));
     n.state = source->state;
     n.raft->set_passive(false);
     n.writes.clear();
+    n.lost_branch = false;
   });
 }
 

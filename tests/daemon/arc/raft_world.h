@@ -127,6 +127,7 @@ class RaftWorld {
     State state;  ///< Applied.
     std::uint64_t checked_commit = 0;
     bool fetching = false, was_leader = false;
+    int refused_unstable = 0;  ///< Snapshots it was not given because they might still be taken back.
     std::multimap<std::uint64_t, PendingWrite> writes;
     std::vector<PendingRead> reads;
     std::map<std::pair<Uuid, Generation>, Time> whole_at;

@@ -61,11 +61,13 @@ void RaftWorld::check_commits(Node& node) {
   }
   for (auto index = std::max(node.checked_commit, log.base()) + 1; index <= raft.commit() && !violation_; ++index) {
     const auto& entry = log.at(index);
-    if (forgets() && index > stable_ && index < committed_.size() && committed_[index].term != entry.term) {
-      if (committed_[index].term > entry.term) {
-        node.lost_branch = true;
-        break;
-      }
+    const bool another = forgets() && index < committed_.size() && committed_[index].term != entry.term;
+    // It was away when the others lost this and went on; it knows that it is not stable, and will hear of it.
+    if (another && committed_[index].term > entry.term && index > raft.stable()) {
+      node.lost_branch = true;
+      break;
+    }
+    if (another && index > stable_) {
       note(fmt::format("{} to {} are lost", index, committed_.size() - 1));
       ++numbers_.lost;
       committed_.resize(index);
