@@ -9,7 +9,7 @@ class ReplicatedArcs : public ScenarioTest {};
 TEST_P(ReplicatedArcs, ForkAndLoseNothing) {
   run("replicas", {.seed = GetParam(), .nodes = {}});
 }
-INSTANTIATE_TEST_SUITE_P(Sim, ReplicatedArcs, testing::Range<std::uint64_t>(1, 1 + seeds_or(200)), seed_name);
+INSTANTIATE_TEST_SUITE_P(Sim, ReplicatedArcs, testing::Range<std::uint64_t>(1, 1 + seeds_or(500)), seed_name);
 
 TEST(ReplicasDeterminism, OneSeedIsOneHistory) {
   if (few_seeds()) GTEST_SKIP() << "few seeds are wanted";
