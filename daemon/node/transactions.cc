@@ -193,7 +193,18 @@ void Transactions::finished(ArcNumber arc, const wire::TxId& tx) {
   if (found->second.empty()) intents_.erase(found);
 }
 
+void Transactions::unanswered(ArcNumber number) {
+  if (auto arc = arcs_.find(number); arc && arc->raft) unanswered_[number] = arc->raft->log().last();
+}
+
 void Transactions::resolve_old() {
+  std::erase_if(unanswered_, [this](const auto& one) {
+    auto arc = arcs_.find(one.first);
+    if (!arc || !arc->leads()) return true;  // Whoever leads looks at everything.
+    if (arc->applied < one.second) return false;
+    unfinished_.insert(one.first);
+    return true;
+  });
   for (auto arc : std::exchange(unfinished_, {}))
     if (arcs_.leads(arc)) recover(arc);
   std::erase_if(intents_, [this](const auto& arc) { return !arcs_.leads(arc.first); });

@@ -29,6 +29,9 @@ class Transactions {
   /// A prepared part was logged in (or is gone from) an arc led here.
   void prepared(ArcNumber arc, const wire::TxId& tx);
   void finished(ArcNumber arc, const wire::TxId& tx);
+  /// A begin or a prepare stands in the log, and whoever proposed it did not wait for it. If it is committed after all,
+  /// nobody may be left who drives it, and the leader does not know of the intent.
+  void unanswered(ArcNumber arc);
   /// Asks the coordinators of intents that are old, and goes on where an error (a full disk) ended a step of a
   /// transaction coordinated here. Call now and then.
   void resolve_old();
@@ -57,6 +60,7 @@ class Transactions {
   std::set<TxKey> driving_;
   std::set<TxKey> finishing_;
   std::set<ArcNumber> unfinished_;  ///< Arcs with a transaction that nobody drives or finishes any more.
+  std::map<ArcNumber, std::uint64_t> unanswered_;  ///< Up to this index of the log.
   Signal driven_;
   std::map<ArcNumber, std::map<TxKey, Time>> intents_;
   std::set<std::pair<ArcNumber, TxKey>> resolving_;

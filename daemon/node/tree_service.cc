@@ -59,7 +59,9 @@ awaitable<void> TreeService::look_around(ArcNumber arc) {
 }
 
 awaitable<Result<wire::Answer>> TreeService::propose(ArcNumber arc, wire::Operation operation) {
+  const bool transacts = operation.has_begin() || operation.has_prepare();
   auto answer = co_await chordfs::propose(runtime_, arcs_, arc, std::move(operation));
+  if (transacts && answer.code() == Errc::timed_out) transactions_.unanswered(arc);
   // Without an answer it may have happened all the same.
   if (!answer || answer->pending_outbox()) with_outbox_.insert(arc);
   co_return answer;

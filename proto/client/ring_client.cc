@@ -206,7 +206,7 @@ awaitable<Result<Reply>> RingClient::call_arc(ArcNumber arc, Request request, Du
     attempt.begin(guess->at);
   std::optional<Endpoint> dead;
   Error last{Errc::unavailable, fmt::format("no node of the ring answered for arc {}", arc)};
-  bool looked_up = false;
+  bool looked_up = false, said = false;
   while (runtime_.now() < until) {
     auto node = attempt.pop();
     if (!node) {
@@ -264,8 +264,11 @@ awaitable<Result<Reply>> RingClient::call_arc(ArcNumber arc, Request request, Du
           std::erase_if(cache_, [&node](const auto& known) { return known.second == *node; });
           dead = *node;
         }
-        last = {Errc::unavailable, fmt::format("arc {} at {}: {}", arc, node->text(),
-                                               Error{code, reply ? reply->header.context() : "no answer"}.text())};
+        // What a node said explains more than that another, or later the same, said nothing.
+        if (reply || !said)
+          last = {Errc::unavailable, fmt::format("arc {} at {}: {}", arc, node->text(),
+                                                 Error{code, reply ? reply->header.context() : "no answer"}.text())};
+        said = said || reply.has_value();
         ++counters_.retries;
         if (reply) {
           co_await runtime_.sleep(std::min(runtime_.jitter(attempt.pause()), Duration(until - runtime_.now())));
