@@ -74,6 +74,8 @@ awaitable<Result<Reply>> Node::dispatch(Request request) {
       co_return co_await trees_->query(std::move(*header.mutable_query()));
     case wire::Request::kAssertOpens:
       co_return co_await trees_->assert_opens(std::move(*header.mutable_assert_opens()));
+    case wire::Request::kRenewLeases:
+      co_return co_await trees_->renew_leases(std::move(*header.mutable_renew_leases()));
     case wire::Request::kSyncArc:
       CO_TRY_VOID(co_await arcs_->sync(header.sync_arc().arc()));
       co_return Reply{};

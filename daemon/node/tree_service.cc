@@ -29,7 +29,12 @@ Errc code_of(const wire::Answer& answer) {
 }  // namespace
 
 TreeService::TreeService(Runtime& runtime, Arcs& arcs, RingClient& client)
-    : runtime_(runtime), arcs_(arcs), client_(client), transactions_(runtime, arcs, client), tasks_(runtime) {}
+    : runtime_(runtime),
+      arcs_(arcs),
+      client_(client),
+      transactions_(runtime, arcs, client),
+      leases_(runtime, arcs, client, open_files_),
+      tasks_(runtime) {}
 
 void TreeService::start() {
   tasks_.spawn("chores", chores());
@@ -44,6 +49,7 @@ awaitable<void> TreeService::stop() {
 void TreeService::led(ArcNumber arc) {
   open_files_.drop(arc);
   sessions_.drop(arc);
+  leases_.led(arc);
   transactions_.recover(arc);
   tasks_.spawn("look around in a new arc", look_around(arc));
 }
@@ -64,6 +70,19 @@ awaitable<Result<wire::Answer>> TreeService::propose(ArcNumber arc, wire::Operat
   if (transacts && answer.code() == Errc::timed_out) transactions_.unanswered(arc);
   // Without an answer it may have happened all the same.
   if (!answer || answer->pending_outbox()) with_outbox_.insert(arc);
+  co_return answer;
+}
+
+awaitable<Result<wire::Answer>> TreeService::change(ArcNumber arc, wire::Operation operation, Leases::Changer changer) {
+  std::set<std::uint64_t> inos;
+  const bool unlinks = touched(operation.has_execute() ? operation.execute().steps()
+                               : operation.has_begin() ? operation.begin().transaction().parts(0).steps()
+                                                       : operation.prepare().steps(),
+                               inos);
+  Leases::Change change(leases_, arc, inos);
+  CO_TRY_VOID(co_await leases_.recall(arc, std::move(inos), changer, unlinks, runtime_.now() + kServeLimit));
+  auto answer = co_await propose(arc, std::move(operation));
+  if (answer.code() == Errc::timed_out) change.unknown();
   co_return answer;
 }
 
@@ -118,14 +137,13 @@ awaitable<void> TreeService::transact_and_tell(ArcNumber arc, wire::TransactionR
 awaitable<Result<Reply>> TreeService::transact(ArcNumber arc, wire::TransactionRequest request) {
   CO_TRY_VOID(co_await verify(arc, request.identity().session()));
   auto until = runtime_.now() + kServeLimit;
+  // Before it happens: a purge that comes between sees that the inode is open.
+  if (request.opened() != 0)
+    open_files_.opened(client_.arc_of_ino(request.opened()), request.opened(), request.identity().session(),
+                       runtime_.now());
   for (;;) {
     CO_TRY(auto answer, co_await transact_once(arc, request));
-    if (code_of(answer) != Errc::locked) {
-      if (code_of(answer) == Errc::ok && request.opened() != 0)
-        open_files_.opened(client_.arc_of_ino(request.opened()), request.opened(), request.identity().session(),
-                           runtime_.now());
-      co_return reply_with(std::move(answer));
-    }
+    if (code_of(answer) != Errc::locked) co_return reply_with(std::move(answer));
     if (runtime_.now() >= until) co_return Error{Errc::busy, "a transaction holds what this one needs"};
     co_await wait_for_change(arc);
   }
@@ -135,12 +153,13 @@ awaitable<Result<wire::Answer>> TreeService::transact_once(ArcNumber arc, wire::
   wire::Operation operation;
   *operation.mutable_identity() = request.identity();
   auto& transaction = *request.mutable_transaction();
+  const Leases::Changer changer{request.identity().session(), request.lease(), request.lease_number()};
   if (transaction.parts_size() == 1) {
     *operation.mutable_execute() = std::move(*transaction.mutable_parts(0));
-    co_return co_await propose(arc, std::move(operation));
+    co_return co_await change(arc, std::move(operation), changer);
   }
   *operation.mutable_begin()->mutable_transaction() = transaction;
-  CO_TRY(auto begun, co_await propose(arc, std::move(operation)));
+  CO_TRY(auto begun, co_await change(arc, std::move(operation), changer));
   if (code_of(begun) != Errc::ok || begun.tx().index() == 0) co_return begun;
   co_return co_await transactions_.drive(arc, begun.tx().index(), std::move(transaction));
 }
@@ -165,7 +184,8 @@ awaitable<Result<Reply>> TreeService::operation(wire::ArcOperation request) {
       co_return Error{Errc::bad_message, "this operation is not for clients"};
   }
   bool opening = operation.has_open_session();
-  CO_TRY(auto answer, co_await propose(arc, std::move(operation)));
+  // Whoever asked for the transaction holds leases like everybody else here: who that is is not known.
+  CO_TRY(auto answer, co_await (prepared ? change(arc, std::move(operation), {}) : propose(arc, std::move(operation))));
   if (opening && answer.session() != 0) sessions_.heard(answer.session(), runtime_.now());
   if (prepared && code_of(answer) == Errc::ok) transactions_.prepared(arc, *prepared);
   if (finished) transactions_.finished(arc, *finished);
@@ -181,8 +201,10 @@ awaitable<Result<Reply>> TreeService::query(wire::ArcQuery request) {
     open_files_.opened(arc, request.query().get_inode().ino(), request.session(), runtime_.now());
   auto until = runtime_.now() + kServeLimit;
   for (;;) {
+    const auto mark = leases_.mark(arc);
     CO_TRY(auto answer, co_await ask(arcs_, arc, request.query()));
     if (static_cast<Errc>(answer.error()) != Errc::locked) {
+      if (request.leases()) grant(arc, mark, request.session(), request.query(), answer);
       Reply reply;
       *reply.header.mutable_query() = std::move(answer);
       co_return reply;
@@ -190,6 +212,24 @@ awaitable<Result<Reply>> TreeService::query(wire::ArcQuery request) {
     if (runtime_.now() >= until) co_return Error{Errc::busy, "a transaction holds what was asked for"};
     co_await wait_for_change(arc);
   }
+}
+
+void TreeService::grant(ArcNumber arc, const Leases::Mark& mark, Session session, const wire::Query& query,
+                        wire::QueryAnswer& answer) {
+  std::vector<std::uint64_t> inos;
+  const auto error = static_cast<Errc>(answer.error());
+  if (query.has_lookup() && (error == Errc::ok || error == Errc::not_found))
+    inos.push_back(query.lookup().dir());
+  else if (query.has_get_inode() && error == Errc::ok)
+    inos.push_back(query.get_inode().ino());
+  else if (query.has_read_dir() && error == Errc::ok)
+    inos.push_back(query.read_dir().dir());
+  else
+    return;
+  if (answer.has_attr()) inos.push_back(answer.attr().ino());
+  for (const auto& entry : answer.entries())
+    if (entry.has_attr()) inos.push_back(entry.ino());
+  leases_.grant(arc, mark, session, inos, answer);
 }
 
 /// A session that never did anything in this arc may have ended without the arc having heard of it: asked for here,
@@ -226,6 +266,7 @@ awaitable<void> TreeService::chores() {
   for (;;) {
     co_await runtime_.sleep(runtime_.jitter(kChoresEvery));
     transactions_.resolve_old();
+    leases_.expire();
     std::set<ArcNumber> arcs = with_outbox_;
     for (const auto& [arc, when] : with_sessions_)
       if (when + kSessionsEvery <= runtime_.now()) arcs.insert(arc);

@@ -10,6 +10,7 @@
 #include <set>
 
 #include "daemon/arc/arcs.h"
+#include "daemon/node/leases.h"
 #include "daemon/node/soft_state.h"
 #include "daemon/node/transactions.h"
 #include "proto/client/ring_client.h"
@@ -27,12 +28,18 @@ class TreeService {
   awaitable<Result<Reply>> operation(wire::ArcOperation request);
   awaitable<Result<Reply>> query(wire::ArcQuery request);
   awaitable<Result<Reply>> assert_opens(wire::AssertOpens request);
+  awaitable<Result<Reply>> renew_leases(wire::RenewLeases request) { return leases_.renew(std::move(request)); }
 
   /// This node began to lead the arc.
   void led(ArcNumber arc);
 
  private:
   awaitable<Result<wire::Answer>> propose(ArcNumber arc, wire::Operation operation);
+  /// The same for what changes inodes: once nobody else holds leases on them.
+  awaitable<Result<wire::Answer>> change(ArcNumber arc, wire::Operation operation, Leases::Changer changer);
+  /// What the answer speaks of is leased to the session, if that can be.
+  void grant(ArcNumber arc, const Leases::Mark& mark, Session session, const wire::Query& query,
+             wire::QueryAnswer& answer);
   awaitable<Result<Reply>> transact(ArcNumber arc, wire::TransactionRequest request);
   awaitable<void> transact_and_tell(ArcNumber arc, wire::TransactionRequest request, OneShot<Result<Reply>> done);
   awaitable<Result<wire::Answer>> transact_once(ArcNumber arc, wire::TransactionRequest request);
@@ -58,6 +65,7 @@ class TreeService {
   Transactions transactions_;
   OpenFiles open_files_;
   KnownSessions sessions_;
+  Leases leases_;
   std::set<ArcNumber> with_outbox_;
   std::map<ArcNumber, Time> with_sessions_;  ///< When their sessions were last looked at.
   TaskGroup tasks_;

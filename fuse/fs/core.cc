@@ -20,6 +20,12 @@ wire::Transaction transaction_of(const Client& client, Ino ino, wire::Step step)
   return transaction;
 }
 
+Core::Core(Client& ring_client) : client(ring_client), tasks(ring_client.runtime()) {
+  client.lease([this](const std::vector<Ino>& inos) {
+    for (auto ino : inos) answers.forget(ino);
+  });
+}
+
 std::shared_ptr<InodeState> Core::find_inode(Ino ino) {
   auto found = inodes.find(ino);
   return found == inodes.end() ? nullptr : found->second;
@@ -55,15 +61,24 @@ awaitable<Result<void>> Core::replace_session(std::uint64_t expired) {
 
 awaitable<Result<wire::Answer>> Core::transact(wire::Transaction transaction, Ino opened) {
   auto present = session;
-  auto answer = co_await client.transact(transaction, opened);
+  auto answer = co_await change(transaction, opened);
   if (answer.code() != Errc::session_closed) co_return answer;
   CO_TRY_VOID(co_await replace_session(present));
-  co_return co_await client.transact(std::move(transaction), opened);
+  co_return co_await change(std::move(transaction), opened);
+}
+
+awaitable<Result<wire::Answer>> Core::change(wire::Transaction transaction, Ino opened) {
+  // Nobody recalls what is ours from us. Answers that are on their way meanwhile are of before or of after: neither is
+  // kept.
+  answers.changed(transaction);
+  auto answer = co_await client.transact(transaction, opened);
+  answers.changed(transaction);
+  co_return answer;
 }
 
 awaitable<Result<wire::Answer>> Core::transact_data(wire::Transaction transaction) {
   auto present = session;
-  auto answer = co_await client.transact(std::move(transaction));
+  auto answer = co_await change(std::move(transaction), 0);
   if (answer.code() != Errc::session_closed) co_return answer;
   CO_TRY_VOID(co_await replace_session(present));
   co_return answer;
@@ -76,7 +91,15 @@ awaitable<Result<wire::Answer>> Core::transact_step(wire::Step step, Ino ino) {
 // ---- Questions ----
 
 awaitable<Result<wire::QueryAnswer>> Core::ask(Ino ino, wire::Query query) {
-  co_return co_await client.query(client.arc_of_ino(ino), std::move(query));
+  if (auto kept = answers.find(query)) {
+    if (kept->error() != 0) co_return Error{static_cast<Errc>(kept->error()), kept->context()};
+    co_return *kept;
+  }
+  const auto asked = answers.asking();
+  CO_TRY(auto answer, co_await client.look(client.arc_of_ino(ino), query));
+  answers.keep(query, answer, asked);
+  if (answer.error() != 0) co_return Error{static_cast<Errc>(answer.error()), answer.context()};
+  co_return answer;
 }
 
 awaitable<Result<wire::QueryAnswer>> Core::get_inode(Ino ino, GetInode how) {

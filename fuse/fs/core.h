@@ -10,6 +10,7 @@
 #include <memory>
 #include <string>
 
+#include "fuse/fs/answers.h"
 #include "fuse/fs/inode_state.h"
 #include "fuse/fs/lru.h"
 #include "fuse/fs/names.h"
@@ -36,13 +37,14 @@ enum class GetInode { plain, opens, with_xattrs };
 
 class Core {
  public:
-  explicit Core(Client& ring_client) : client(ring_client), tasks(ring_client.runtime()) {}
+  explicit Core(Client& ring_client);
   Core(const Core&) = delete;
 
   Client& client;
   TaskGroup tasks;
   std::map<Ino, std::shared_ptr<InodeState>> inodes;  ///< Those with a handle.
   Names names;
+  Answers answers{client};
   Lru<Ino, DirectoryTraits> directories{kDirectoriesMax};
   Lru<Ino, std::uint64_t> closed_versions{kVersionsMax};  ///< cached_version of inodes that are no longer open.
   std::uint64_t session = 0;                              ///< Counts the sessions of this mount.
@@ -77,6 +79,7 @@ class Core {
   void count_unsent(InodeState& state);
 
  private:
+  awaitable<Result<wire::Answer>> change(wire::Transaction transaction, Ino opened);
   /// `expired`: the value of `session` when the call that failed was begun.
   awaitable<Result<void>> replace_session(std::uint64_t expired);
 

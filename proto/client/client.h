@@ -10,6 +10,7 @@
 // Limits: kClientDeadline for a call; kSessionCallsMax operations of one session at once, further ones wait.
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -77,6 +78,22 @@ class Client {
   virtual awaitable<Result<wire::Answer>> transact(wire::Transaction transaction, std::uint64_t opened = 0) = 0;
   /// Linearizable read at the arc's leader. A QueryAnswer whose `error` is set is returned as that Error.
   virtual awaitable<Result<wire::QueryAnswer>> query(ArcNumber arc, wire::Query query) = 0;
+  /// The same, but an error of the tree stays in the answer; and if the answer may be given again while holds(), its
+  /// `lease` is the stamp to ask that with, otherwise 0.
+  virtual awaitable<Result<wire::QueryAnswer>> look(ArcNumber arc, wire::Query query) {
+    CO_TRY(auto answer, co_await this->query(arc, std::move(query)));
+    answer.set_lease(0);
+    co_return std::move(answer);
+  }
+  virtual bool holds(ArcNumber arc, std::uint64_t stamp) {
+    static_cast<void>(arc), static_cast<void>(stamp);
+    return false;
+  }
+  /// Before anybody changes what was leased, `recalled` is told the inodes; what is known of them must be forgotten
+  /// when it returns. Without it there are no leases.
+  virtual void lease(std::function<void(const std::vector<std::uint64_t>& inos)> recalled) {
+    static_cast<void>(recalled);
+  }
 
   /// Durable at the members of the block's arc when it returns. `block`: from new_block().
   virtual awaitable<Result<void>> put_block(std::string block, Bytes contents) = 0;

@@ -287,15 +287,35 @@ awaitable<Result<Reply>> RingClient::call_arc(ArcNumber arc, Request request, Du
 }
 
 awaitable<Result<wire::QueryAnswer>> RingClient::query(ArcNumber arc, wire::Query query) {
+  CO_TRY(auto answer, co_await look(arc, std::move(query)));
+  if (answer.error() != 0) co_return Error{static_cast<Errc>(answer.error()), answer.context()};
+  co_return answer;
+}
+
+awaitable<Result<wire::QueryAnswer>> RingClient::look(ArcNumber arc, wire::Query query) {
+  const auto session = session_;
   Request request;
   auto& ask = *request.header.mutable_query();
   ask.set_arc(arc);
-  ask.set_session(session_);
+  ask.set_session(session);
+  ask.set_leases(leases_.has_value());
   *ask.mutable_query() = std::move(query);
   CO_TRY(auto reply, co_await call_arc(arc, std::move(request)));
   auto& answer = *reply.header.mutable_query();
-  if (answer.error() != 0) co_return Error{static_cast<Errc>(answer.error()), answer.context()};
+  std::uint64_t stamp = 0;
+  if (auto from = cache_.find(arc); leases_ && from != cache_.end() && session == session_)
+    stamp = leases_->answered(arc, from->second, session, answer);
+  answer.set_lease(stamp);
   co_return std::move(answer);
+}
+
+void RingClient::lease(std::function<void(const std::vector<std::uint64_t>& inos)> recalled) {
+  leases_.emplace(runtime_, tasks_,
+                  LeaseKeeper::Hooks{.call = [this](Endpoint node, Request request, Duration timeout) {
+                                       return call(std::move(node), std::move(request), timeout);
+                                     },
+                                     .is_open = [this](std::uint64_t ino) { return opens_.contains(ino); },
+                                     .recalled = std::move(recalled)});
 }
 
 awaitable<Result<wire::Answer>> RingClient::operate(ArcNumber arc, wire::Operation operation) {
@@ -327,6 +347,11 @@ awaitable<Result<wire::Answer>> RingClient::transact(wire::Transaction transacti
   ask.mutable_identity()->set_seq(number.seq);
   ask.mutable_identity()->set_first_unacked(*outstanding_.begin());
   ask.set_opened(opened);
+  if (leases_) {
+    const auto [lease, granted] = leases_->granted(arc);
+    ask.set_lease(lease);
+    ask.set_lease_number(granted);
+  }
   *ask.mutable_transaction() = std::move(transaction);
   if (relaxed_ && request.header.transaction().transaction().parts_size() == 1) unsynced_[arc] = ++changes_;
   auto reply = co_await call_arc(arc, std::move(request));
@@ -349,7 +374,7 @@ awaitable<Result<void>> RingClient::open_session(std::string name) {
   CO_TRY(auto answer, co_await operate(random_arc(), std::move(operation)));
   if (answer.error() != 0) co_return Error{static_cast<Errc>(answer.error()), answer.context()};
   session_ = last_session_ = answer.session();
-  if (tasks_.size() == 0) tasks_.spawn("renew the session", renew());
+  if (!std::exchange(renewing_, true)) tasks_.spawn("renew the session", renew());
   co_return Result<void>();
 }
 

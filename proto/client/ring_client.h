@@ -11,6 +11,7 @@
 #include <set>
 
 #include "proto/client/client.h"
+#include "proto/client/leases.h"
 #include "proto/client/locations.h"
 #include "proto/client/lookup.h"
 
@@ -47,6 +48,9 @@ class RingClient : public Client {
   awaitable<void> close_session() override;
   awaitable<Result<wire::Answer>> transact(wire::Transaction transaction, std::uint64_t opened) override;
   awaitable<Result<wire::QueryAnswer>> query(ArcNumber arc, wire::Query query) override;
+  awaitable<Result<wire::QueryAnswer>> look(ArcNumber arc, wire::Query query) override;
+  bool holds(ArcNumber arc, std::uint64_t stamp) override { return leases_ && leases_->holds(arc, stamp); }
+  void lease(std::function<void(const std::vector<std::uint64_t>& inos)> recalled) override;
   awaitable<Result<void>> put_block(std::string block, Bytes contents) override;
   awaitable<Result<Bytes>> get_block(std::string block, std::uint32_t offset, std::uint32_t length) override;
   awaitable<Result<void>> drop_blocks(ArcNumber arc, std::vector<std::string> blocks);
@@ -89,12 +93,14 @@ class RingClient : public Client {
   Locations locations_;
   std::uint64_t session_ = 0;
   std::uint64_t last_session_ = 0;
+  bool renewing_ = false;
   std::uint64_t next_seq_ = 1;
   std::set<std::uint64_t> outstanding_;
   Semaphore places_{kSessionCallsMax};
   std::map<std::uint64_t, std::size_t> opens_;
   Counters counters_;
   TaskGroup tasks_;
+  std::optional<LeaseKeeper> leases_;
   TaskGroup asks_;  ///< Questions of lookups and walks, which may end after them.
 };
 

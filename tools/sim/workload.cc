@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <set>
 
+#include "tools/sim/sign_worker.h"
 #include "tools/sim/vanisher.h"
 #include "tools/sim/worker.h"
 
@@ -53,6 +54,7 @@ class Workload::Mount final : public Program {
       workers_.push_back(std::make_unique<Worker>(load, runtime, *files_,
                                                   static_cast<std::uint32_t>(number * load.options_.workers + i)));
     registers_ = std::make_unique<RegisterWorker>(load, runtime, *files_, number);
+    signs_ = std::make_unique<SignWorker>(load, runtime, *files_, number);
   }
 
   awaitable<void> run() override {
@@ -65,6 +67,7 @@ class Workload::Mount final : public Program {
     while (!load_.begun_) co_await runtime_.sleep(kAgain);
     for (auto& worker : workers_) tasks_.spawn("worker", worker->run());
     if (!load_.registers_.empty()) tasks_.spawn("register worker", registers_->run());
+    if (load_.sign_ != 0) tasks_.spawn("sign worker", signs_->run());
     co_await tasks_.join();
     co_await unmount();
     --load_.working_;
@@ -97,6 +100,20 @@ class Workload::Mount final : public Program {
       load_.registers_.push_back(made->ino());
       load_.registers_arc_ = client_.arc_of_ino(made->ino());
     }
+    auto signs = co_await files_->make(shared->ino(), "signs", directory, kCaller);
+    if (!load_.judge("prepare", signs)) co_return load_.ring_.violation(signs.error().text());
+    load_.oracle_.add(
+        {.ino = signs->ino(), .type = wire::FILE_DIRECTORY, .names = {{load_.shared_, "signs"}}, .contents = {}});
+    NewObject file{.type = wire::FILE_REGULAR, .mode = 0666, .target = {}};
+    auto sign = co_await files_->make(shared->ino(), "sign", file, kCaller);
+    if (!load_.judge("prepare", sign)) co_return load_.ring_.violation(sign.error().text());
+    load_.oracle_.add({.ino = sign->ino(), .names = {{load_.shared_, "sign"}}, .contents = {""}});
+    SetAttributes set;
+    set.mtime = kSignTime;
+    auto timed = co_await files_->set_attributes(sign->ino(), set);
+    if (!load_.judge("prepare", timed)) co_return load_.ring_.violation(timed.error().text());
+    load_.signs_ = signs->ino();
+    load_.sign_ = sign->ino();
   }
 
   Workload& load_;
@@ -105,6 +122,7 @@ class Workload::Mount final : public Program {
   std::unique_ptr<FileSystem> files_;
   std::vector<std::unique_ptr<Worker>> workers_;
   std::unique_ptr<RegisterWorker> registers_;
+  std::unique_ptr<SignWorker> signs_;
   bool mounted_ = false;
   TaskGroup tasks_;
 };
@@ -131,6 +149,10 @@ class Workload::Auditor final : public Program {
     CO_TRY_VOID(co_await client_.connect());
     CO_TRY_VOID(co_await files_.start("auditor"));
     mounted_ = true;
+    // Whether it was there last is a matter of its history.
+    if (auto lowered = co_await files_.unlink(load_.signs_, std::string(SignWorker::kName));
+        !lowered && lowered.code() != Errc::not_found)
+      co_return lowered.error();
     CO_TRY(auto found, co_await walk_tree(files_));
     for (auto& wrong : load_.oracle_.compare(found)) load_.ring_.violation(std::move(wrong));
     co_await files_.stop();

@@ -19,6 +19,9 @@
 
 namespace chordfs {
 
+/// Of the sign, before anybody set it.
+inline constexpr std::int64_t kSignTime = 7;
+
 struct WorkloadOptions {
   std::size_t clients = 3;
   std::size_t workers = 2;    ///< Of each client.
@@ -62,6 +65,7 @@ class Workload {
   class Timed;
   class Worker;
   class RegisterWorker;
+  class SignWorker;
   class Auditor;
   class Vanisher;
 
@@ -80,6 +84,7 @@ class Workload {
   ObjectId shared_ = 0;
   std::vector<Ino> registers_;
   ArcNumber registers_arc_ = 0;
+  Ino sign_ = 0, signs_ = 0;  ///< A file whose time all change; a directory in which all give it a name, or take it away.
   std::vector<SimHost*> clients_;
   std::unique_ptr<Vanisher> vanisher_;
   std::size_t ready_ = 0, working_ = 0;

@@ -48,6 +48,7 @@ bool Raft::Write::may_be_late() const {
 
 void Raft::tick() {
   if (gone_ || fault_ || diverged_) return;
+  since_leases_ = leads() && leasing_ ? 0 : std::min(since_leases_ + 1, kLeaseTicks);
   if (leads())
     tick_leader();
   else
@@ -126,6 +127,8 @@ void Raft::become_follower(std::uint64_t term, std::optional<Replica> leader) {
   }
   if (role_ == Role::leader) {
     progress_.clear();
+    leasing_ = false;
+    lease_pause_ = 0;
     transfer_.reset();
     leaderless_ = 0;
     agreed_ = stable();

@@ -32,6 +32,10 @@ struct RaftOptions {
   bool relaxed = false;
 };
 
+/// What a leader granted before others chose a new one has run out when it is this long since a majority heard it say
+/// that it grants leases; kLeaseHold (daemon/node/leases.h) is less.
+inline constexpr int kLeaseTicks = 9;
+
 class Raft {
  public:
   enum class Role : std::uint8_t { follower, pre_candidate, candidate, leader };
@@ -104,6 +108,12 @@ class Raft {
   /// Relaxed: of these `stable` were synced on a majority.
   bool install(std::uint64_t index, std::uint64_t term, ArcView view, std::uint64_t view_index,
                std::optional<std::uint64_t> stable = {});
+  /// Leader only: from the next confirmed round on it may grant leases. False while it is about to hand over.
+  bool lease();
+  /// No lease is out any more.
+  void end_leases() { leasing_ = false; }
+  /// Ticks, from when this replica was elected, until what a former leader granted has run out.
+  int lease_wait() const { return lease_wait_; }
   /// A passive replica does not campaign: its records are not whole.
   void set_passive(bool passive) { passive_ = passive; }
   /// Forgets log entries that are applied and durable.
@@ -219,6 +229,7 @@ class Raft {
 
   // Timers, in ticks.
   int silence_ = 0;  ///< Since a leader was heard or an election began.
+  int since_leases_ = 0;  ///< Since a leader, or this one, said that it grants leases. A new process cannot know.
   int leaderless_ = 0;
   int timeout_ = 0;
   int since_heartbeat_ = 0;
@@ -229,12 +240,15 @@ class Raft {
   int mourning_ = 0;
   int hurries_ = 0;  ///< Pre-votes that do not wait for a whole timeout.
 
-  std::set<Key> votes_;
+  std::map<Key, int> votes_;  ///< With since_leases.
   std::set<Key> doubtful_;  ///< Voters that said so, whether they voted for us or not.
   // As leader.
   std::map<Key, Progress> progress_;
   std::uint64_t first_of_term_ = 0;
   std::uint64_t rounds_wanted_ = 0, rounds_started_ = 0;
+  bool leasing_ = false;
+  int lease_wait_ = 0;
+  int lease_pause_ = 0;  ///< Leadership is wanted elsewhere: no leases for so many ticks.
   std::optional<Uuid> transfer_;
   int transfer_ticks_ = 0;
   int transfer_rest_ = 0;   ///< Ticks until leadership is offered again, after an offer that was not taken,

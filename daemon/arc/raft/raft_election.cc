@@ -108,6 +108,7 @@ void Raft::on_vote(const Replica& from, const wire::RaftMessage& message) {
     reset_timer();
   }
   reply.set_reject(!grant);
+  reply.set_since_leases(static_cast<std::uint32_t>(since_leases_));
   send(from, std::move(reply));
 }
 
@@ -115,7 +116,7 @@ void Raft::on_vote_reply(const Replica& from, const wire::RaftMessage& message, 
   if (role_ != (pre ? Role::pre_candidate : Role::candidate)) return;
   if (message.doubtful()) doubtful_.insert(key(from));
   if (message.reject() || message.term() != hard_.term + (pre ? 1 : 0)) return;
-  votes_.insert(key(from));
+  votes_[key(from)] = static_cast<int>(std::min<std::uint32_t>(message.since_leases(), kLeaseTicks));
   count_votes();
 }
 
@@ -134,6 +135,9 @@ void Raft::count_votes() {
 
 void Raft::won() {
   role_ = Role::leader;
+  int since = since_leases_;
+  for (const auto& [voter, ticks] : votes_) since = std::min(since, ticks);
+  lease_wait_ = kLeaseTicks - since;
   leader_ = self_;
   votes_.clear();
   progress_.clear();

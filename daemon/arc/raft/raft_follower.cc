@@ -23,6 +23,7 @@ void Raft::follow(const Replica& from) {
 void Raft::on_append(const Replica& from, const wire::RaftMessage& message) {
   if (leads()) return;  // Two leaders of a term: impossible, unless somebody lies.
   follow(from);
+  if (message.leasing()) since_leases_ = 0;
   agreed_ = std::max(agreed_, stable());
   if (message.log_index() >= log_.base() && !log_.matches(message.log_index(), message.log_term()))
     return reject(from, message);

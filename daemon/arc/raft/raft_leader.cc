@@ -54,6 +54,7 @@ void Raft::tick_leader() {
     if (log_.last() > log_.base() && may_be_late(log_.at(log_.last()).kind)) propose_sync();
   }
   if (transfer_rest_ > 0) --transfer_rest_;
+  if (lease_pause_ > 0) --lease_pause_;
   if (transfer_ && ++transfer_ticks_ > options_.election) {
     // Whoever cannot take it now would keep clients waiting at every further offer.
     transfer_.reset();
@@ -75,6 +76,13 @@ void Raft::tick_leader() {
     if (rounds_wanted_ > rounds_started_) ++rounds_started_;
     broadcast(true);
   }
+}
+
+bool Raft::lease() {
+  if (!ready() || transfer_ || lease_pause_ > 0) return false;
+  leasing_ = true;
+  since_leases_ = 0;
+  return true;
 }
 
 std::uint64_t Raft::request_round() {
@@ -113,6 +121,7 @@ void Raft::send_append(const Replica& to, Progress& progress, bool heartbeat) {
   message.set_kind(wire::RaftMessage::APPEND);
   message.set_commit(commit_);
   message.set_round(rounds_started_);
+  message.set_leasing(leasing_);
   const auto previous = progress.next - 1;
   const auto previous_term = log_.term_at(previous);
   if (!previous_term) {
@@ -224,6 +233,10 @@ bool Raft::transfer(const Uuid& to) {
   if (!transfer_) {
     // Clients wait from here on, for about two round trips: not before it is nearly there.
     if (transfer_rest_ > 0 || known->match + 1 < commit_ || known->probing) return false;
+    // Nor before the leases have run out: the next leader would have to wait for that before it changes anything.
+    leasing_ = false;
+    lease_pause_ = 2 * kLeaseTicks;
+    if (since_leases_ < kLeaseTicks) return false;
     transfer_ = to;
     transfer_ticks_ = 0;
   }

@@ -10,7 +10,6 @@
 namespace chordfs {
 
 namespace {
-constexpr Duration kTick = 50ms;
 constexpr int kUnstablePatience = 10;
 constexpr auto kLater = [](const auto& a, const auto& b) {
   return std::pair(a.at, a.order) > std::pair(b.at, b.order);
@@ -19,6 +18,7 @@ constexpr auto kLater = [](const auto& a, const auto& b) {
 
 RaftWorld::RaftWorld(std::uint64_t seed, Durability durability)
     : seed_(seed), durability_(durability), rng_(Rng::derived(seed, "raft")), hang_rng_(Rng::derived(seed, "hang")) {
+  leases_ = seed % 3 == 0;
   draw_plan();
 }
 RaftWorld::~RaftWorld() = default;

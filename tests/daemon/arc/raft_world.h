@@ -46,6 +46,8 @@ struct RaftWorldPlan {
   std::array<int, 9> weights{};
 };
 
+inline constexpr Duration kTick = 50ms;
+
 enum class Durability { full, power, blackouts };
 
 class RaftWorld {
@@ -127,6 +129,11 @@ class RaftWorld {
     State state;  ///< Applied.
     std::uint64_t checked_commit = 0;
     bool fetching = false, was_leader = false;
+    std::optional<std::pair<Time, std::uint64_t>> lease;  ///< Renewed then, confirmed with this round.
+    Time leased_until;  ///< By the slowest clock of a mount; also after a crash.
+    std::uint64_t leased_in = 0;  ///< This term.
+    Time lease_next;
+    Time changes_from;                                    ///< As leader.
     int refused_unstable = 0;  ///< Snapshots it was not given because they might still be taken back.
     std::multimap<std::uint64_t, PendingWrite> writes;
     std::vector<PendingRead> reads;
@@ -200,6 +207,7 @@ class RaftWorld {
   // raft_world_checks.cc
   void check(Node& node);
   void check_commits(Node& node);
+  void check_leases(Node& node);
   void check_view(const ArcView& next, std::uint64_t index);
   void check_sent(Node& node, const Raft::Outgoing& out);
   void check_truncate(Node& node, std::uint64_t from, std::uint64_t new_base);
@@ -212,6 +220,7 @@ class RaftWorld {
   Rng hang_rng_;  ///< Its own, so that all other chance of a seed is what it was.
   RaftWorldPlan plan_;
   Time now_;
+  bool leases_ = false;  ///< Whoever leads grants leases whenever he may.
   std::uint64_t order_ = 0;
   std::vector<Event> events_;
   std::vector<std::unique_ptr<Node>> nodes_;

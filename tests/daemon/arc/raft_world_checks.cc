@@ -33,10 +33,40 @@ void RaftWorld::check(Node& node) {
     if (fresh) {
       ++numbers_.elections;
       note(fmt::format("leads {} term {} {}", node.number, raft.term(), raft.view().text()));
+      node.changes_from =
+          now_ + Duration(static_cast<std::int64_t>(static_cast<double>(raft.lease_wait() * kTick.count()) / node.rate));
     }
     if (!node.was_leader) hunt(node);
   }
   node.was_leader = raft.leads();
+  check_leases(node);
+}
+
+/// I26, as far as the core has a part in it: nobody changes anything while what another has leased may still be read. All
+/// lease whenever they may, as daemon/node/leases.h does it.
+void RaftWorld::check_leases(Node& node) {
+    // Five eighths of what voters count before they vote, by a clock that runs at 0.8.
+  constexpr auto kLease = 5 * kTick * 5 / 4;
+  auto& raft = *node.raft;
+  if (!raft.leads()) {
+    node.lease.reset();
+    return;
+  }
+  if (node.lease && raft.confirmed_round() >= node.lease->second) {
+    node.leased_until = std::max(node.leased_until, node.lease->first + kLease);
+    node.leased_in = raft.term();
+    node.lease.reset();
+  }
+  // Not more often than mounts do: each is a round.
+  if (!node.lease && leases_ && now_ >= node.lease_next && raft.lease()) {
+    node.lease = {now_, raft.request_round()};
+    node.lease_next = now_ + 2 * kTick;
+  }
+  if (!raft.ready() || now_ < node.changes_from) return;
+  for (const auto& other : nodes_)
+    if (other->leased_in < raft.term() && other->leased_until > now_)
+      return fail(fmt::format("I26: {} leads term {} and may change what {} has leased for {} ms more", node.number,
+                              raft.term(), other->number, (other->leased_until - now_) / 1ms));
 }
 
 void RaftWorld::check_commits(Node& node) {

@@ -1,0 +1,275 @@
+#include "daemon/node/leases.h"
+
+#include <fmt/format.h>
+
+namespace chordfs {
+
+namespace {
+constexpr std::size_t kChangedMax = 4096;
+}  // namespace
+
+bool touched(const google::protobuf::RepeatedPtrField<wire::Step>& steps, std::set<std::uint64_t>& inos) {
+  bool unlinks = false;
+  for (const auto& step : steps) {
+    switch (step.kind_case()) {
+      case wire::Step::kInsert:
+        inos.insert(step.insert().dir());
+        break;
+      case wire::Step::kRemove:
+        inos.insert(step.remove().dir());
+        break;
+      case wire::Step::kCreate:  // Nobody can hold what is not there.
+        break;
+      case wire::Step::kLink:
+        inos.insert(step.link().ino());
+        break;
+      case wire::Step::kUnlink:
+        inos.insert(step.unlink().ino());
+        unlinks = true;
+        break;
+      case wire::Step::kMoved:
+        inos.insert(step.moved().ino());
+        break;
+      case wire::Step::kSetAttr:
+        inos.insert(step.set_attr().ino());
+        break;
+      case wire::Step::kCommit:
+        inos.insert(step.commit().ino());
+        break;
+      case wire::Step::kSetXattr:
+        inos.insert(step.set_xattr().ino());
+        break;
+      case wire::Step::kRemoveXattr:
+        inos.insert(step.remove_xattr().ino());
+        break;
+      case wire::Step::kAllocate:
+        inos.insert(step.allocate().ino());
+        break;
+      case wire::Step::kDirmove:
+      case wire::Step::KIND_NOT_SET:
+        break;
+    }
+  }
+  return unlinks;
+}
+
+std::uint64_t Leases::term_of(ArcNumber number) const {
+  auto arc = arcs_.find(number);
+  return arc && arc->serves() ? arc->raft->term() : 0;
+}
+
+// ---- What sessions hold ----
+
+void Leases::let_go(Session session, Holder& holder, std::uint64_t ino) {
+  holder.inos.erase(ino);
+  auto found = holders_.find(ino);
+  if (found == holders_.end()) return;
+  found->second.erase(session);
+  if (found->second.empty()) holders_.erase(found);
+}
+
+void Leases::drop_all(Session session, Holder& holder) {
+  while (!holder.inos.empty()) let_go(session, holder, holder.inos.begin()->first);
+  holder.recalled.clear();
+  let_go_.notify_all();
+}
+
+awaitable<Result<Reply>> Leases::renew(wire::RenewLeases request) {
+  const auto session = request.session();
+  const auto came = runtime_.now();
+  auto& place = sessions_[session];
+  if (!place) place = std::make_shared<Holder>();
+  auto holder = place;
+  auto done = request.done();
+  if (request.incarnation() != holder->incarnation || !runs(*holder)) {
+    // It is new, lost our answers, or has run out: it begins with nothing. Numbers of an incarnation say nothing of
+    // another's recalls.
+    drop_all(session, *holder);
+    holder->incarnation = runtime_.random() | 1;
+    done = 0;
+  }
+  for (auto ino : request.open())
+    if (holder->recalled.contains(ino)) opens_.opened(client_.arc_of_ino(ino), ino, session, came);
+  std::erase_if(holder->recalled, [&](const auto& one) {
+    if (one.second > done) return false;
+    let_go(session, *holder, one.first);
+    return true;
+  });
+  let_go_.notify_all();
+  holder->renewed = came;
+
+  struct Asked {
+    ArcPtr arc;
+    std::shared_ptr<Raft> raft;
+    std::uint64_t term, round;
+  };
+  std::vector<Asked> asked;
+  for (auto number : request.arcs()) {
+    auto arc = arcs_.find(number);
+    if (!arc || !arc->serves() || !arc->raft->lease()) continue;
+    states_[number].renewed = came;
+    // With the next heartbeats, in frames that go anyway.
+    asked.push_back({arc, arc->raft, arc->raft->term(), arc->raft->request_round()});
+  }
+  const auto incarnation = holder->incarnation;
+  auto news = [&] {
+    return holder->incarnation != incarnation || std::ranges::any_of(holder->recalled, [&](const auto& one) {
+             return one.second > done;
+           });
+  };
+  while (!news() && runtime_.now() < came + kLeaseRound)
+    co_await holder->news.wait_for(runtime_, came + kLeaseRound - runtime_.now());
+
+  Reply reply;
+  auto& leases = *reply.header.mutable_leases();
+  leases.set_incarnation(holder->incarnation);
+  leases.set_recall(done);
+  if (holder->incarnation != incarnation) co_return reply;
+  for (const auto& one : asked) {
+    if (one.raft != one.arc->raft || !one.arc->serves() || one.raft->term() != one.term) continue;
+    if (one.raft->confirmed_round() < one.round) continue;
+    auto& held = *leases.add_held();
+    held.set_arc(one.arc->number);
+    held.set_term(one.term);
+  }
+  for (const auto& [ino, number] : holder->recalled) {
+    leases.add_inos(ino);
+    leases.set_recall(std::max(leases.recall(), number));
+  }
+  co_return reply;
+}
+
+// ---- Granting ----
+
+Leases::Mark Leases::mark(ArcNumber arc) const {
+  auto state = states_.find(arc);
+  auto found = arcs_.find(arc);
+  const bool unknown = state != states_.end() && found && found->applied < state->second.unknown;
+  return {unknown ? 0 : term_of(arc), changes_};
+}
+
+void Leases::grant(ArcNumber number, const Mark& mark, Session session, const std::vector<std::uint64_t>& inos,
+                   wire::QueryAnswer& answer) {
+  auto found = sessions_.find(session);
+  if (found == sessions_.end() || !runs(*found->second)) return;
+  auto& holder = *found->second;
+  auto& state = states_[number];
+  if (mark.term == 0 || mark.term != term_of(number)) return;
+  if (mark.change < state.floor) return;
+  for (auto ino : inos) {
+    auto changed = state.changed.find(ino);
+    if (changed != state.changed.end() && changed->second > mark.change) return;
+    if (state.changing.contains(ino) || holder.recalled.contains(ino)) return;
+  }
+  if (holder.inos.size() + inos.size() > kLeasesOfSessionMax) {
+    drop_all(session, holder);
+    holder.incarnation = runtime_.random() | 1;
+    holder.news.notify_all();
+    return;
+  }
+  ++holder.grants;
+  for (auto ino : inos) {
+    holder.inos[ino] = holder.grants;
+    holders_[ino].insert(session);
+  }
+  answer.set_lease(holder.incarnation);
+  answer.set_lease_term(mark.term);
+  answer.set_lease_number(holder.grants);
+}
+
+// ---- Changing ----
+
+void Leases::note_change(ArcState& state, std::uint64_t ino) {
+  state.changed[ino] = ++changes_;
+  if (state.changed.size() <= kChangedMax) return;
+  state.changed.clear();
+  state.floor = changes_;
+}
+
+Leases::Change::Change(Leases& leases, ArcNumber arc, std::set<std::uint64_t> inos)
+    : leases_(leases), arc_(arc), inos_(std::move(inos)) {
+  auto& state = leases_.states_[arc_];
+  for (auto ino : inos_) {
+    ++state.changing[ino];
+    leases_.note_change(state, ino);
+  }
+}
+
+Leases::Change::~Change() {
+  auto& state = leases_.states_[arc_];
+  for (auto ino : inos_) {
+    if (auto one = state.changing.find(ino); one != state.changing.end() && --one->second == 0)
+      state.changing.erase(one);
+    leases_.note_change(state, ino);
+  }
+}
+
+void Leases::Change::unknown() {
+  if (auto arc = leases_.arcs_.find(arc_); arc && arc->raft) leases_.states_[arc_].unknown = arc->raft->log().last();
+}
+
+awaitable<Result<void>> Leases::recall(ArcNumber arc, std::set<std::uint64_t> inos, Changer changer, bool unlinks,
+                                       Time until) {
+  // One that leads for the first time, or again, does not know what was granted before.
+  while (runtime_.now() < states_[arc].changes_from) {
+    if (runtime_.now() >= until) co_return Error{Errc::busy, fmt::format("arc {}: leases of its last leader", arc)};
+    co_await runtime_.sleep(std::min(states_[arc].changes_from, until) - runtime_.now());
+  }
+  for (;;) {
+    bool held = false;
+    auto wake = until;
+    for (auto ino : inos) {
+      auto found = holders_.find(ino);
+      if (found == holders_.end()) continue;
+      for (auto session : std::vector<Session>(found->second.begin(), found->second.end())) {
+        auto& holder = *sessions_.at(session);
+        if (session == changer.session && holder.incarnation == changer.incarnation &&
+            holder.inos[ino] <= changer.number)
+          continue;
+        if (!runs(holder)) {
+          // It may have opened the file by what it held, and have had no time to say so.
+          if (unlinks) opens_.opened(arc, ino, session, runtime_.now());
+          let_go(session, holder, ino);
+          holder.recalled.erase(ino);
+          continue;
+        }
+        held = true;
+        wake = std::min(wake, holder.renewed + kLeaseHold);
+        if (holder.recalled.try_emplace(ino, recalls_ + 1).second) {
+          ++recalls_;
+          holder.news.notify_all();
+        }
+      }
+    }
+    if (!held) co_return Result<void>();
+    if (runtime_.now() >= until) co_return Error{Errc::busy, fmt::format("arc {}: mounts hold leases", arc)};
+    co_await let_go_.wait_for(runtime_, std::max<Duration>(wake - runtime_.now(), 1ms));
+  }
+}
+
+void Leases::led(ArcNumber number) {
+  auto arc = arcs_.find(number);
+  if (!arc || !arc->raft) return;
+  states_[number] = {.changes_from = runtime_.now() + arc->raft->lease_wait() * kRaftTick,
+                     .renewed = {},
+                     .unknown = 0,
+                     .floor = changes_,
+                     .changed = {},
+                     .changing = std::move(states_[number].changing)};
+}
+
+void Leases::expire() {
+  for (auto one = sessions_.begin(); one != sessions_.end();) {
+    if (runs(*one->second) || runtime_.now() < one->second->renewed + kSessionTtl) {
+      ++one;
+      continue;
+    }
+    drop_all(one->first, *one->second);
+    one = sessions_.erase(one);
+  }
+  for (auto& [number, state] : states_)
+    if (auto arc = arcs_.find(number); arc && arc->leads() && runtime_.now() >= state.renewed + 2 * kLeaseHold)
+      arc->raft->end_leases();
+}
+
+}  // namespace chordfs

@@ -1,0 +1,179 @@
+#include "fuse/fs/answers.h"
+
+#include <algorithm>
+
+namespace chordfs::fs {
+
+namespace {
+constexpr std::size_t kOverhead = 300;
+
+struct Subject {
+  Ino ino = 0;
+  std::string what;
+};
+
+std::string lookup_key(const std::string& name) {
+  return "n" + name;
+}
+
+/// Of questions whose answers can be leased.
+std::optional<Subject> subject_of(const wire::Query& query) {
+  switch (query.kind_case()) {
+    case wire::Query::kLookup:
+      return Subject{query.lookup().dir(), lookup_key(query.lookup().name())};
+    case wire::Query::kGetInode:
+      if (query.get_inode().parent_only()) return std::nullopt;
+      return Subject{query.get_inode().ino(),
+                     query.get_inode().open() ? "o" : query.get_inode().with_xattrs() ? "x" : "i"};
+    case wire::Query::kReadDir: {
+      const auto& read = query.read_dir();
+      return Subject{read.dir(), "d" + std::to_string(read.after()) + "/" + std::to_string(read.entries_max()) +
+                                     (read.plus() ? "+" : "")};
+    }
+    default:
+      return std::nullopt;
+  }
+}
+}  // namespace
+
+Answers::Times Answers::times_of(Ino ino) const {
+  auto found = times_.find(ino);
+  return found == times_.end() ? floor_ : found->second;
+}
+
+std::shared_ptr<const wire::QueryAnswer> Answers::find(const wire::Query& query) {
+  auto subject = subject_of(query);
+  if (!subject) return nullptr;
+  auto* kept = kept_.find({subject->ino, subject->what});
+  // What came with a plain question is enough for an open, but for the contents.
+  if (!kept && subject->what == "o") kept = kept_.find({subject->ino, "i"});
+  if (!kept || !client_.holds(client_.arc_of_ino(subject->ino), kept->answer->lease())) return nullptr;
+  for (const auto& one : kept->on) {
+    const auto now = times_of(one.ino);
+    if (now.forgotten != one.times.forgotten || (one.own_changes && now.changed != one.times.changed)) return nullptr;
+  }
+  return kept->answer;
+}
+
+void Answers::put(Key key, std::shared_ptr<const wire::QueryAnswer> answer, const std::vector<Ino>& strict, Ino dir) {
+  Kept kept{answer, {}};
+  if (dir != 0) kept.on.push_back({dir, times_of(dir), false});
+  for (auto ino : strict) kept.on.push_back({ino, times_of(ino), true});
+  const auto cost = answer->ByteSizeLong() + kept.on.size() * sizeof(Dependency) + key.second.size() + kOverhead;
+  kept_.put(key, std::move(kept), cost);
+}
+
+void Answers::keep(const wire::Query& query, const wire::QueryAnswer& answer, Asked asked) {
+  auto subject = subject_of(query);
+  if (!subject || answer.lease() == 0) return;
+  auto fresh = [&](Ino ino) {
+    const auto times = times_of(ino);
+    return times.forgotten <= asked && times.changed <= asked;
+  };
+  if (!fresh(subject->ino)) return;
+  auto shared = std::make_shared<const wire::QueryAnswer>(answer);
+  /// Whatever the answer says of another inode serves questions about that one as well.
+  auto keep_attr = [&](const wire::Attr& attr) {
+    if (attr.type() == wire::FILE_SYMLINK) return;  // Without its target.
+    auto plain = std::make_shared<wire::QueryAnswer>();
+    *plain->mutable_inode()->mutable_attr() = attr;
+    plain->set_lease(answer.lease());
+    put({attr.ino(), "i"}, std::move(plain), {attr.ino()}, 0);
+  };
+  if (query.has_lookup()) {
+    std::vector<Ino> strict;
+    if (answer.has_attr()) {
+      if (!fresh(answer.attr().ino())) return;
+      strict.push_back(answer.attr().ino());
+      keep_attr(answer.attr());
+    }
+    put({subject->ino, subject->what}, std::move(shared), strict, subject->ino);
+    return;
+  }
+  if (query.has_get_inode()) {
+    put({subject->ino, subject->what}, std::move(shared), {subject->ino}, 0);
+    return;
+  }
+  std::vector<Ino> strict{subject->ino};
+  for (const auto& entry : answer.entries()) {
+    if (!entry.has_attr()) continue;
+    if (!fresh(entry.ino())) return;
+    strict.push_back(entry.ino());
+  }
+  for (const auto& entry : answer.entries()) {
+    if (!entry.has_attr()) continue;
+    keep_attr(entry.attr());
+    auto found = std::make_shared<wire::QueryAnswer>();
+    *found->mutable_entry() = entry;
+    found->mutable_entry()->clear_attr();
+    *found->mutable_attr() = entry.attr();
+    found->set_lease(answer.lease());
+    put({subject->ino, lookup_key(entry.name())}, std::move(found), {entry.ino()}, subject->ino);
+  }
+  put({subject->ino, subject->what}, std::move(shared), strict, 0);
+}
+
+void Answers::trim() {
+  if (times_.size() <= kInodesTrackedMax) return;
+  times_.clear();
+  floor_ = {clock_, clock_};
+}
+
+void Answers::forget(Ino ino) {
+  times_[ino] = {++clock_, clock_};
+  trim();
+}
+
+void Answers::changed(Ino ino) {
+  auto [one, fresh] = times_.try_emplace(ino, floor_);
+  one->second.changed = ++clock_;
+  trim();
+}
+
+void Answers::changed(const wire::Transaction& transaction) {
+  for (const auto& part : transaction.parts())
+    for (const auto& step : part.steps()) {
+      switch (step.kind_case()) {
+        case wire::Step::kInsert:
+          kept_.erase({step.insert().dir(), lookup_key(step.insert().name())});
+          changed(step.insert().dir());
+          break;
+        case wire::Step::kRemove:
+          kept_.erase({step.remove().dir(), lookup_key(step.remove().name())});
+          changed(step.remove().dir());
+          break;
+        case wire::Step::kCreate:
+          changed(step.create().inode().attr().ino());
+          break;
+        case wire::Step::kLink:
+          changed(step.link().ino());
+          break;
+        case wire::Step::kUnlink:
+          changed(step.unlink().ino());
+          break;
+        case wire::Step::kMoved:
+          changed(step.moved().ino());
+          break;
+        case wire::Step::kSetAttr:
+          changed(step.set_attr().ino());
+          break;
+        case wire::Step::kCommit:
+          changed(step.commit().ino());
+          break;
+        case wire::Step::kSetXattr:
+          changed(step.set_xattr().ino());
+          break;
+        case wire::Step::kRemoveXattr:
+          changed(step.remove_xattr().ino());
+          break;
+        case wire::Step::kAllocate:
+          changed(step.allocate().ino());
+          break;
+        case wire::Step::kDirmove:
+        case wire::Step::KIND_NOT_SET:
+          break;
+      }
+    }
+}
+
+}  // namespace chordfs::fs

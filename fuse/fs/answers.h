@@ -1,0 +1,67 @@
+#pragma once
+// Answers: what arcs answered, to be given again while the lease on it holds: warm lookups, attributes, opens and
+// listings ask nobody.
+//
+// An answer is kept under the inode that was asked about, and depends on every inode that it speaks of. forget() and
+// changed() are called before a change can be seen: they void what is kept and what is on its way (Asked).
+// Owner: Core. Thread: the Runtime's. Limits: kAnswerBytesMax.
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "fuse/fs/filesystem.h"
+#include "fuse/fs/lru.h"
+
+namespace chordfs::fs {
+
+inline constexpr std::size_t kAnswerBytesMax = 64U << 20;
+inline constexpr std::size_t kInodesTrackedMax = 200'000;
+
+class Answers {
+ public:
+  explicit Answers(Client& client) : client_(client) {}
+
+  /// Null: ask.
+  std::shared_ptr<const wire::QueryAnswer> find(const wire::Query& query);
+
+  /// Taken before asking.
+  using Asked = std::uint64_t;
+  Asked asking() const { return clock_; }
+  /// Keeps it if it is leased and nothing that it speaks of has changed since it was asked for.
+  void keep(const wire::Query& query, const wire::QueryAnswer& answer, Asked asked);
+
+  /// Somebody is about to change it.
+  void forget(Ino ino);
+  /// This mount is about to change these, or has.
+  void changed(const wire::Transaction& transaction);
+
+ private:
+  using Key = std::pair<Ino, std::string>;
+  struct Times {
+    std::uint64_t forgotten = 0;
+    std::uint64_t changed = 0;
+  };
+  struct Dependency {
+    Ino ino = 0;
+    Times times;
+    bool own_changes = false;  ///< Also what this mount does to it makes the answer wrong.
+  };
+  struct Kept {
+    std::shared_ptr<const wire::QueryAnswer> answer;
+    std::vector<Dependency> on;
+  };
+  Times times_of(Ino ino) const;
+  void changed(Ino ino);
+  void put(Key key, std::shared_ptr<const wire::QueryAnswer> answer, const std::vector<Ino>& strict, Ino dir);
+  void trim();
+
+  Client& client_;
+  Lru<Key, Kept> kept_{kAnswerBytesMax};
+  std::map<Ino, Times> times_;
+  Times floor_;  ///< Of inodes that are not in `times_`.
+  std::uint64_t clock_ = 1;
+};
+
+}  // namespace chordfs::fs

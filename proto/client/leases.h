@@ -1,0 +1,69 @@
+#pragma once
+// LeaseKeeper: which answers of the arcs' leaders may be given again without asking (daemon/node/leases.h says why).
+// One request at a time to each node that leads an arc that was asked lately, renewed without end while it is.
+//
+// Owner: RingClient. Thread: the Runtime's. Errors: none; a lease that cannot be renewed runs out.
+
+#include <functional>
+#include <map>
+#include <set>
+#include <vector>
+
+#include "proto/base/task.h"
+#include "proto/id/id.h"
+#include "proto/rpc/transport.h"
+
+namespace chordfs {
+
+/// From when its renewal is sent.
+inline constexpr Duration kLeaseFor = 500ms;
+/// How long a node keeps a renewal while nothing is recalled.
+inline constexpr Duration kLeaseRound = 200ms;
+/// Arcs that were not asked for so long are not renewed.
+inline constexpr Duration kLeaseIdle = 20s;
+
+class LeaseKeeper {
+ public:
+  struct Hooks {
+    std::function<awaitable<Result<Reply>>(Endpoint, Request, Duration)> call;
+    std::function<bool(std::uint64_t ino)> is_open;
+    /// What is known of these inodes is to be forgotten before it returns.
+    std::function<void(const std::vector<std::uint64_t>& inos)> recalled;
+  };
+  LeaseKeeper(Runtime& runtime, TaskGroup& tasks, Hooks hooks) : runtime_(runtime), tasks_(tasks), hooks_(std::move(hooks)) {}
+
+  /// An answer for the arc came from there, with this lease (0: none). Returns a stamp to keep with the answer; 0: it
+  /// must not be given again.
+  std::uint64_t answered(ArcNumber arc, const Endpoint& node, std::uint64_t session, const wire::QueryAnswer& answer);
+  /// The last grant of the arc's leader that came here: its incarnation and number.
+  std::pair<std::uint64_t, std::uint64_t> granted(ArcNumber arc) const;
+  /// What was granted with this stamp holds now.
+  bool holds(ArcNumber arc, std::uint64_t stamp);
+
+ private:
+  struct Held {
+    Endpoint node;
+    std::uint64_t term = 0;
+    std::uint64_t stamp = 0;
+    Time until{};
+    Time used{};
+    std::uint64_t lease = 0, number = 0;
+  };
+  struct NodeState {
+    std::uint64_t session = 0;
+    std::uint64_t incarnation = 0;
+    std::set<ArcNumber> arcs;
+    bool renewing = false;
+  };
+  awaitable<void> renew(Endpoint node);
+  void take(NodeState& state, const wire::Leases& leases, Time sent);
+
+  Runtime& runtime_;
+  TaskGroup& tasks_;
+  const Hooks hooks_;
+  std::map<ArcNumber, Held> held_;
+  std::map<Endpoint, NodeState> nodes_;
+  std::uint64_t stamps_ = 0;
+};
+
+}  // namespace chordfs
