@@ -60,39 +60,34 @@ std::uint64_t Leases::term_of(ArcNumber number) const {
 
 // ---- What sessions hold ----
 
-void Leases::let_go(Session session, Holder& holder, std::uint64_t ino) {
+void Leases::let_go(Incarnation incarnation, Holder& holder, std::uint64_t ino) {
   holder.inos.erase(ino);
-  auto found = holders_.find(ino);
-  if (found == holders_.end()) return;
-  found->second.erase(session);
-  if (found->second.empty()) holders_.erase(found);
-}
-
-void Leases::drop_all(Session session, Holder& holder) {
-  while (!holder.inos.empty()) let_go(session, holder, holder.inos.begin()->first);
-  holder.recalled.clear();
-  let_go_.notify_all();
+  auto found = held_.find(ino);
+  if (found == held_.end()) return;
+  found->second.erase(incarnation);
+  if (found->second.empty()) held_.erase(found);
 }
 
 awaitable<Result<Reply>> Leases::renew(wire::RenewLeases request) {
-  const auto session = request.session();
   const auto came = runtime_.now();
-  auto& place = sessions_[session];
-  if (!place) place = std::make_shared<Holder>();
-  auto holder = place;
+  auto incarnation = request.incarnation();
   auto done = request.done();
-  if (request.incarnation() != holder->incarnation || !runs(*holder)) {
-    // It is new, lost our answers, or has run out: it begins with nothing. Numbers of an incarnation say nothing of
-    // another's recalls.
-    drop_all(session, *holder);
-    holder->incarnation = runtime_.random() | 1;
-    done = 0;
+  std::shared_ptr<Holder> holder;
+  if (auto found = holders_.find(incarnation);
+      found != holders_.end() && found->second->session == request.session() && runs(*found->second))
+    holder = found->second;
+  if (!holder || holder->full) {
+    incarnation = runtime_.random() | 1;
+    done = 0;  // Of another one's recalls.
+    holder = std::make_shared<Holder>();
+    holder->session = request.session();
+    holders_[incarnation] = holder;
   }
   for (auto ino : request.open())
-    if (holder->recalled.contains(ino)) opens_.opened(client_.arc_of_ino(ino), ino, session, came);
+    if (holder->recalled.contains(ino)) opens_.opened(client_.arc_of_ino(ino), ino, holder->session, came);
   std::erase_if(holder->recalled, [&](const auto& one) {
     if (one.second > done) return false;
-    let_go(session, *holder, one.first);
+    let_go(incarnation, *holder, one.first);
     return true;
   });
   let_go_.notify_all();
@@ -111,20 +106,16 @@ awaitable<Result<Reply>> Leases::renew(wire::RenewLeases request) {
     // With the next heartbeats, in frames that go anyway.
     asked.push_back({arc, arc->raft, arc->raft->term(), arc->raft->request_round()});
   }
-  const auto incarnation = holder->incarnation;
   auto news = [&] {
-    return holder->incarnation != incarnation || std::ranges::any_of(holder->recalled, [&](const auto& one) {
-             return one.second > done;
-           });
+    return holder->full || std::ranges::any_of(holder->recalled, [&](const auto& one) { return one.second > done; });
   };
   while (!news() && runtime_.now() < came + kLeaseRound)
     co_await holder->news.wait_for(runtime_, came + kLeaseRound - runtime_.now());
 
   Reply reply;
   auto& leases = *reply.header.mutable_leases();
-  leases.set_incarnation(holder->incarnation);
+  leases.set_incarnation(incarnation);
   leases.set_recall(done);
-  if (holder->incarnation != incarnation) co_return reply;
   for (const auto& one : asked) {
     if (one.raft != one.arc->raft || !one.arc->serves() || one.raft->term() != one.term) continue;
     if (one.raft->confirmed_round() < one.round) continue;
@@ -148,10 +139,10 @@ Leases::Mark Leases::mark(ArcNumber arc) const {
   return {unknown ? 0 : term_of(arc), changes_};
 }
 
-void Leases::grant(ArcNumber number, const Mark& mark, Session session, const std::vector<std::uint64_t>& inos,
+void Leases::grant(ArcNumber number, const Mark& mark, Incarnation incarnation, const std::vector<std::uint64_t>& inos,
                    wire::QueryAnswer& answer) {
-  auto found = sessions_.find(session);
-  if (found == sessions_.end() || !runs(*found->second)) return;
+  auto found = holders_.find(incarnation);
+  if (found == holders_.end() || !runs(*found->second) || found->second->full) return;
   auto& holder = *found->second;
   auto& state = states_[number];
   if (mark.term == 0 || mark.term != term_of(number)) return;
@@ -161,18 +152,17 @@ void Leases::grant(ArcNumber number, const Mark& mark, Session session, const st
     if (changed != state.changed.end() && changed->second > mark.change) return;
     if (state.changing.contains(ino) || holder.recalled.contains(ino)) return;
   }
-  if (holder.inos.size() + inos.size() > kLeasesOfSessionMax) {
-    drop_all(session, holder);
-    holder.incarnation = runtime_.random() | 1;
+  if (holder.inos.size() + inos.size() > kLeasesMax) {
+    holder.full = true;
     holder.news.notify_all();
     return;
   }
   ++holder.grants;
   for (auto ino : inos) {
     holder.inos[ino] = holder.grants;
-    holders_[ino].insert(session);
+    held_[ino].insert(incarnation);
   }
-  answer.set_lease(holder.incarnation);
+  answer.set_lease(incarnation);
   answer.set_lease_term(mark.term);
   answer.set_lease_number(holder.grants);
 }
@@ -219,17 +209,15 @@ awaitable<Result<void>> Leases::recall(ArcNumber arc, std::set<std::uint64_t> in
     bool held = false;
     auto wake = until;
     for (auto ino : inos) {
-      auto found = holders_.find(ino);
-      if (found == holders_.end()) continue;
-      for (auto session : std::vector<Session>(found->second.begin(), found->second.end())) {
-        auto& holder = *sessions_.at(session);
-        if (session == changer.session && holder.incarnation == changer.incarnation &&
-            holder.inos[ino] <= changer.number)
-          continue;
+      auto found = held_.find(ino);
+      if (found == held_.end()) continue;
+      for (auto incarnation : std::vector<Incarnation>(found->second.begin(), found->second.end())) {
+        auto& holder = *holders_.at(incarnation);
+        if (incarnation == changer.incarnation && holder.inos[ino] <= changer.number) continue;
         if (!runs(holder)) {
           // It may have opened the file by what it held, and have had no time to say so.
-          if (unlinks) opens_.opened(arc, ino, session, runtime_.now());
-          let_go(session, holder, ino);
+          if (unlinks) opens_.opened(arc, ino, holder.session, runtime_.now());
+          let_go(incarnation, holder, ino);
           holder.recalled.erase(ino);
           continue;
         }
@@ -259,14 +247,13 @@ void Leases::led(ArcNumber number) {
 }
 
 void Leases::expire() {
-  for (auto one = sessions_.begin(); one != sessions_.end();) {
-    if (runs(*one->second) || runtime_.now() < one->second->renewed + kSessionTtl) {
-      ++one;
-      continue;
-    }
-    drop_all(one->first, *one->second);
-    one = sessions_.erase(one);
-  }
+  std::erase_if(holders_, [this](auto& one) {
+    if (runs(*one.second)) return false;
+    // What it may have opened by its leases it has told of by now, or will not.
+    if (!one.second->inos.empty() && runtime_.now() < one.second->renewed + kSessionTtl) return false;
+    while (!one.second->inos.empty()) let_go(one.first, *one.second, one.second->inos.begin()->first);
+    return true;
+  });
   for (auto& [number, state] : states_)
     if (auto arc = arcs_.find(number); arc && arc->leads() && runtime_.now() >= state.renewed + 2 * kLeaseHold)
       arc->raft->end_leases();

@@ -15,7 +15,8 @@
 //
 // Owner: TreeService. Thread: the Runtime's.
 // Errors: busy when holders have neither let go nor run out in time.
-// Limits: kLeasesOfSessionMax inodes of a session; when there are more it begins anew.
+// Requests come late and twice: only what is said under the incarnation itself lets go of its leases, or time.
+// Limits: kLeasesMax inodes of an incarnation; when there are more the mount begins another.
 
 #include <map>
 #include <set>
@@ -30,10 +31,13 @@ namespace chordfs {
 /// ticks.
 inline constexpr Duration kLeaseHold = 800ms;
 static_assert(kLeaseHold <= (kLeaseTicks - 1) * kRaftTick && kLeaseFor < kLeaseHold);
-inline constexpr std::size_t kLeasesOfSessionMax = 200'000;
+inline constexpr std::size_t kLeasesMax = 200'000;
 
 class Leases {
  public:
+  /// Of what one mount holds of this node, from when it began until it ran out. 0: none.
+  using Incarnation = std::uint64_t;
+
   Leases(Runtime& runtime, Arcs& arcs, const Client& client, OpenFiles& open_files)
       : runtime_(runtime), arcs_(arcs), client_(client), opens_(open_files) {}
 
@@ -45,8 +49,8 @@ class Leases {
     std::uint64_t change = 0;
   };
   Mark mark(ArcNumber arc) const;
-  /// The session holds all of these inodes from now on, if that can be: the answer then says so.
-  void grant(ArcNumber arc, const Mark& mark, Session session, const std::vector<std::uint64_t>& inos,
+  /// Its mount holds all of these inodes from now on, if that can be: the answer then says so.
+  void grant(ArcNumber arc, const Mark& mark, Incarnation incarnation, const std::vector<std::uint64_t>& inos,
              wire::QueryAnswer& answer);
 
   /// While it lives nothing is granted of what it is about to change.
@@ -66,8 +70,7 @@ class Leases {
   /// Whoever changes something forgets by himself what he was granted before. Later grants are recalled from him, too:
   /// his request may be an old one that nobody waits for any more.
   struct Changer {
-    Session session = 0;
-    std::uint64_t incarnation = 0;
+    Incarnation incarnation = 0;
     std::uint64_t number = 0;
   };
   /// Returns when nobody else holds them; `unlinks`: and what others may have open has been noted.
@@ -79,8 +82,9 @@ class Leases {
 
  private:
   struct Holder {
-    std::uint64_t incarnation = 0;
+    Session session = 0;
     Time renewed{};
+    bool full = false;
     std::uint64_t grants = 0;
     std::map<std::uint64_t, std::uint64_t> inos;      ///< With the number of the grant.
     std::map<std::uint64_t, std::uint64_t> recalled;  ///< Inode → number of its recall; until the session is done.
@@ -96,16 +100,15 @@ class Leases {
   };
   std::uint64_t term_of(ArcNumber arc) const;
   bool runs(const Holder& holder) const { return runtime_.now() < holder.renewed + kLeaseHold; }
-  void let_go(Session session, Holder& holder, std::uint64_t ino);
-  void drop_all(Session session, Holder& holder);
+  void let_go(Incarnation incarnation, Holder& holder, std::uint64_t ino);
   void note_change(ArcState& state, std::uint64_t ino);
 
   Runtime& runtime_;
   Arcs& arcs_;
   const Client& client_;
   OpenFiles& opens_;
-  std::map<Session, std::shared_ptr<Holder>> sessions_;
-  std::map<std::uint64_t, std::set<Session>> holders_;
+  std::map<Incarnation, std::shared_ptr<Holder>> holders_;
+  std::map<std::uint64_t, std::set<Incarnation>> held_;  ///< By inode.
   std::map<ArcNumber, ArcState> states_;
   std::uint64_t changes_ = 0, recalls_ = 0;
   Signal let_go_;

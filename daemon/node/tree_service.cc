@@ -153,7 +153,7 @@ awaitable<Result<wire::Answer>> TreeService::transact_once(ArcNumber arc, wire::
   wire::Operation operation;
   *operation.mutable_identity() = request.identity();
   auto& transaction = *request.mutable_transaction();
-  const Leases::Changer changer{request.identity().session(), request.lease(), request.lease_number()};
+  const Leases::Changer changer{request.lease(), request.lease_number()};
   if (transaction.parts_size() == 1) {
     *operation.mutable_execute() = std::move(*transaction.mutable_parts(0));
     co_return co_await change(arc, std::move(operation), changer);
@@ -204,7 +204,7 @@ awaitable<Result<Reply>> TreeService::query(wire::ArcQuery request) {
     const auto mark = leases_.mark(arc);
     CO_TRY(auto answer, co_await ask(arcs_, arc, request.query()));
     if (static_cast<Errc>(answer.error()) != Errc::locked) {
-      if (request.leases()) grant(arc, mark, request.session(), request.query(), answer);
+      if (request.lease() != 0) grant(request, mark, answer);
       Reply reply;
       *reply.header.mutable_query() = std::move(answer);
       co_return reply;
@@ -214,8 +214,8 @@ awaitable<Result<Reply>> TreeService::query(wire::ArcQuery request) {
   }
 }
 
-void TreeService::grant(ArcNumber arc, const Leases::Mark& mark, Session session, const wire::Query& query,
-                        wire::QueryAnswer& answer) {
+void TreeService::grant(const wire::ArcQuery& asked, const Leases::Mark& mark, wire::QueryAnswer& answer) {
+  const auto& query = asked.query();
   std::vector<std::uint64_t> inos;
   const auto error = static_cast<Errc>(answer.error());
   if (query.has_lookup() && (error == Errc::ok || error == Errc::not_found))
@@ -229,7 +229,7 @@ void TreeService::grant(ArcNumber arc, const Leases::Mark& mark, Session session
   if (answer.has_attr()) inos.push_back(answer.attr().ino());
   for (const auto& entry : answer.entries())
     if (entry.has_attr()) inos.push_back(entry.ino());
-  leases_.grant(arc, mark, session, inos, answer);
+  leases_.grant(asked.arc(), mark, asked.lease(), inos, answer);
 }
 
 /// A session that never did anything in this arc may have ended without the arc having heard of it: asked for here,

@@ -37,9 +37,8 @@ class TreeService {
   awaitable<Result<wire::Answer>> propose(ArcNumber arc, wire::Operation operation);
   /// The same for what changes inodes: once nobody else holds leases on them.
   awaitable<Result<wire::Answer>> change(ArcNumber arc, wire::Operation operation, Leases::Changer changer);
-  /// What the answer speaks of is leased to the session, if that can be.
-  void grant(ArcNumber arc, const Leases::Mark& mark, Session session, const wire::Query& query,
-             wire::QueryAnswer& answer);
+  /// What the answer speaks of is leased to whoever asked, if that can be.
+  void grant(const wire::ArcQuery& asked, const Leases::Mark& mark, wire::QueryAnswer& answer);
   awaitable<Result<Reply>> transact(ArcNumber arc, wire::TransactionRequest request);
   awaitable<void> transact_and_tell(ArcNumber arc, wire::TransactionRequest request, OneShot<Result<Reply>> done);
   awaitable<Result<wire::Answer>> transact_once(ArcNumber arc, wire::TransactionRequest request);

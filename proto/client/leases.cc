@@ -6,6 +6,13 @@ namespace {
 constexpr Duration kPauseAfterFailure = 200ms;
 }
 
+std::uint64_t LeaseKeeper::incarnation(ArcNumber arc) const {
+  auto held = held_.find(arc);
+  if (held == held_.end()) return 0;
+  auto node = nodes_.find(held->second.node);
+  return node == nodes_.end() ? 0 : node->second.incarnation;
+}
+
 std::pair<std::uint64_t, std::uint64_t> LeaseKeeper::granted(ArcNumber arc) const {
   auto found = held_.find(arc);
   return found == held_.end() ? std::pair<std::uint64_t, std::uint64_t>() : std::pair(found->second.lease, found->second.number);

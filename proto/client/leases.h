@@ -35,6 +35,8 @@ class LeaseKeeper {
   /// An answer for the arc came from there, with this lease (0: none). Returns a stamp to keep with the answer; 0: it
   /// must not be given again.
   std::uint64_t answered(ArcNumber arc, const Endpoint& node, std::uint64_t session, const wire::QueryAnswer& answer);
+  /// To ask its leader with; 0: it grants us nothing yet.
+  std::uint64_t incarnation(ArcNumber arc) const;
   /// The last grant of the arc's leader that came here: its incarnation and number.
   std::pair<std::uint64_t, std::uint64_t> granted(ArcNumber arc) const;
   /// What was granted with this stamp holds now.

@@ -298,7 +298,7 @@ awaitable<Result<wire::QueryAnswer>> RingClient::look(ArcNumber arc, wire::Query
   auto& ask = *request.header.mutable_query();
   ask.set_arc(arc);
   ask.set_session(session);
-  ask.set_leases(leases_.has_value());
+  if (leases_) ask.set_lease(leases_->incarnation(arc));
   *ask.mutable_query() = std::move(query);
   CO_TRY(auto reply, co_await call_arc(arc, std::move(request)));
   auto& answer = *reply.header.mutable_query();
