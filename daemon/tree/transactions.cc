@@ -136,7 +136,9 @@ wire::Answer begin(const Moment& moment, MutableRecords& records, const wire::Be
 
 wire::Answer decide(const Moment& moment, MutableRecords& records, const wire::Decide& decide) {
   auto value = records.get(coordinated_key(decide.index()));
-  if (!value) return refusal(Errc::invalid, "no such transaction, or forgotten");
+  // Somebody else decided it meanwhile, and finished it (a node that led anew). What came of it the log knows: whoever
+  // asked for it is to come again.
+  if (!value) return refusal(Errc::locked, "no such transaction, or forgotten");
   auto record = decode_coordinated(*value);
   if (record.head.state() != wire::QueryAnswer::UNDECIDED) return record.answer;
 

@@ -42,12 +42,13 @@ awaitable<Result<Namespace::Believed>> Namespace::believe(Place place, Trust tru
   co_return Believed{entry.found, false};
 }
 
-awaitable<Result<Namespace::Outcome>> Namespace::carry_out(Result<wire::Transaction> plan, bool hinted) {
+awaitable<Result<Namespace::Outcome>> Namespace::carry_out(Result<wire::Transaction> plan, bool hinted,
+                                                         Ino gone) {
   if (plan && plan->parts_size() == 0 && !hinted) co_return Outcome::done;
   if (plan && plan->parts_size() == 0) co_return Outcome::plan_again;
   Error error;
   if (plan) {
-    auto answer = co_await core_.transact(std::move(*plan));
+    auto answer = co_await core_.transact(std::move(*plan), core_.find_inode(gone) ? gone : 0);
     if (answer) {
       if (static_cast<Errc>(answer->error()) == Errc::stale) co_return Outcome::plan_again;
       core_.changed(*answer);
@@ -148,7 +149,7 @@ awaitable<Result<void>> Namespace::remove(Place place, wire::UnlinkInode::Kind k
   for (int attempt = 0; attempt < kPlansMax; ++attempt, trust = Trust::nothing) {
     CO_TRY(auto there, co_await believe(place, trust));
     auto plan = plan_unlink(core_.client, place, there.found, kind);
-    CO_TRY(auto outcome, co_await carry_out(std::move(plan), there.hint));
+    CO_TRY(auto outcome, co_await carry_out(std::move(plan), there.hint, there.found.ino));
     if (outcome == Outcome::plan_again) continue;
     core_.names.put(place, {});
     co_return Result<void>();
@@ -170,7 +171,7 @@ awaitable<Result<void>> Namespace::rename(RenameAsk ask) {
       auto checked = co_await check_ancestors(ask, source.found, target.found);
       if (!checked) plan = checked.error();
     }
-    CO_TRY(auto outcome, co_await carry_out(std::move(plan), source.hint || target.hint));
+    CO_TRY(auto outcome, co_await carry_out(std::move(plan), source.hint || target.hint, target.found.ino));
     if (outcome == Outcome::plan_again) continue;
     if (source.found.ino == target.found.ino) co_return Result<void>();
     core_.names.put(ask.from, ask.how == Rename::exchange ? target.found : Found{});

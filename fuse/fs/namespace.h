@@ -39,7 +39,8 @@ class Namespace {
   static Result<void> hand_down(const DirectoryTraits& parent, std::uint32_t umask, wire::Inode& inode);
   awaitable<Result<void>> remove(Place place, wire::UnlinkInode::Kind kind);
   /// Carries a plan out. `hinted`: its errors are to be believed only after a look at what really stands there.
-  awaitable<Result<Outcome>> carry_out(Result<wire::Transaction> plan, bool hinted);
+  /// `gone`: the inode whose name it takes away, if any; the arc is told if it is open here, and keeps it.
+  awaitable<Result<Outcome>> carry_out(Result<wire::Transaction> plan, bool hinted, Ino gone);
   awaitable<Result<void>> check_ancestors(RenameAsk ask, Found source, Found target);
   awaitable<Result<bool>> lies_below(Ino dir, Ino ancestor);
 

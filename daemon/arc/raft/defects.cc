@@ -28,6 +28,8 @@ constexpr DefectName kDefects[] = {
     {Defect::pre_vote_does_not_teach, "pre_vote_does_not_teach"},
     {Defect::append_before_joint_commits, "append_before_joint_commits"},
     {Defect::applied_before_commit, "applied_before_commit"},
+    {Defect::leases_not_waited_out, "leases_not_waited_out"},
+    {Defect::lease_not_recalled, "lease_not_recalled"},
 };
 }  // namespace
 

@@ -33,6 +33,8 @@ enum class Defect : std::uint8_t {
   pre_vote_does_not_teach,
   append_before_joint_commits,
   applied_before_commit,
+  leases_not_waited_out,
+  lease_not_recalled,
 };
 
 struct DefectName {

@@ -137,7 +137,7 @@ void Raft::won() {
   role_ = Role::leader;
   int since = since_leases_;
   for (const auto& [voter, ticks] : votes_) since = std::min(since, ticks);
-  lease_wait_ = kLeaseTicks - since;
+  lease_wait_ = planted(Defect::leases_not_waited_out) ? 0 : kLeaseTicks - since;
   leader_ = self_;
   votes_.clear();
   progress_.clear();

@@ -90,7 +90,8 @@ INSTANTIATE_TEST_SUITE_P(RaftSim, Planted,
                                          Defect::snapshot_drops_suffix, Defect::quorum_shrunk_on_suspicion,
                                          Defect::early_contact, Defect::removed_may_not_campaign,
                                          Defect::pre_vote_does_not_teach, Defect::append_before_joint_commits,
-                                         Defect::applied_before_commit, Defect::amnesia_after_wipe),
+                                         Defect::applied_before_commit, Defect::amnesia_after_wipe,
+                                         Defect::leases_not_waited_out),
                          [](const auto& info) { return std::string(name_of(info.param)); });
 
 TEST(RaftSim, by_hand) {
