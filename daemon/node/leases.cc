@@ -207,7 +207,7 @@ awaitable<Result<void>> Leases::recall(ArcNumber arc, std::set<std::uint64_t> in
     if (runtime_.now() >= until) co_return Error{Errc::busy, fmt::format("arc {}: leases of its last leader", arc)};
     co_await runtime_.sleep(std::min(states_[arc].changes_from, until) - runtime_.now());
   }
-  for (;;) {
+  while (!planted(Defect::lease_not_recalled)) {
     bool held = false;
     auto wake = until;
     for (auto ino : inos) {
@@ -231,10 +231,11 @@ awaitable<Result<void>> Leases::recall(ArcNumber arc, std::set<std::uint64_t> in
         }
       }
     }
-    if (!held || planted(Defect::lease_not_recalled)) co_return Result<void>();
+    if (!held) co_return Result<void>();
     if (runtime_.now() >= until) co_return Error{Errc::busy, fmt::format("arc {}: mounts hold leases", arc)};
     co_await let_go_.wait_for(runtime_, std::max<Duration>(wake - runtime_.now(), 1ms));
   }
+  co_return Result<void>();
 }
 
 void Leases::led(ArcNumber number) {

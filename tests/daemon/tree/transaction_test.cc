@@ -216,7 +216,7 @@ TEST_F(Transactions, ForgettingAnUndecidedOneIsRefused) {
   world.decide(id, false);
   EXPECT_EQ(error_of(world.forget(id)), Errc::ok);
   EXPECT_EQ(error_of(world.forget(id)), Errc::ok);
-  EXPECT_EQ(error_of(world.decide(id, true)), Errc::invalid);
+  EXPECT_EQ(error_of(world.decide(id, true)), Errc::locked);
 }
 
 TEST_F(Transactions, ABeginThatComesAgainIsTheSameTransaction) {
