@@ -16,6 +16,8 @@ constexpr Duration kChoresEvery = 500ms;
 constexpr Duration kSessionsEvery = 5s;
 constexpr std::uint32_t kOutboxPageMax = 500;
 constexpr int kSessionsAsked = 16;
+/// How often it is asked whether a session has ended whose locks are in somebody's way.
+constexpr Duration kDoubtEvery = 1s;
 
 Reply reply_with(wire::Answer answer) {
   Reply reply;
@@ -29,7 +31,12 @@ Errc code_of(const wire::Answer& answer) {
 }  // namespace
 
 TreeService::TreeService(Runtime& runtime, Arcs& arcs, RingClient& client)
-    : runtime_(runtime), arcs_(arcs), client_(client), transactions_(runtime, arcs, client), tasks_(runtime) {}
+    : runtime_(runtime),
+      arcs_(arcs),
+      client_(client),
+      transactions_(runtime, arcs, client),
+      locks_(runtime, arcs),
+      tasks_(runtime) {}
 
 void TreeService::start() {
   tasks_.spawn("chores", chores());
@@ -44,6 +51,7 @@ awaitable<void> TreeService::stop() {
 void TreeService::led(ArcNumber arc) {
   open_files_.drop(arc);
   sessions_.drop(arc);
+  locks_.drop(arc);
   transactions_.recover(arc);
   tasks_.spawn("look around in a new arc", look_around(arc));
 }
@@ -121,6 +129,8 @@ awaitable<Result<Reply>> TreeService::transact(ArcNumber arc, wire::TransactionR
   for (;;) {
     CO_TRY(auto answer, co_await transact_once(arc, request));
     if (code_of(answer) != Errc::locked) {
+      if (code_of(answer) == Errc::ok)
+        locks_.applied(arc, request.identity().session(), request.transaction().parts(0));
       if (code_of(answer) == Errc::ok && request.opened() != 0)
         open_files_.opened(client_.arc_of_ino(request.opened()), request.opened(), request.identity().session(),
                            runtime_.now());
@@ -136,6 +146,7 @@ awaitable<Result<wire::Answer>> TreeService::transact_once(ArcNumber arc, wire::
   *operation.mutable_identity() = request.identity();
   auto& transaction = *request.mutable_transaction();
   if (transaction.parts_size() == 1) {
+    locks_.put_in_line(arc, request.identity().session(), *transaction.mutable_parts(0));
     *operation.mutable_execute() = std::move(*transaction.mutable_parts(0));
     co_return co_await propose(arc, std::move(operation));
   }
@@ -165,8 +176,10 @@ awaitable<Result<Reply>> TreeService::operation(wire::ArcOperation request) {
       co_return Error{Errc::bad_message, "this operation is not for clients"};
   }
   bool opening = operation.has_open_session();
+  const auto closing = operation.close_session().session();
   CO_TRY(auto answer, co_await propose(arc, std::move(operation)));
   if (opening && answer.session() != 0) sessions_.heard(answer.session(), runtime_.now());
+  if (closing != 0) locks_.ended(arc, closing);
   if (prepared && code_of(answer) == Errc::ok) transactions_.prepared(arc, *prepared);
   if (finished) transactions_.finished(arc, *finished);
   co_return reply_with(std::move(answer));
@@ -181,7 +194,7 @@ awaitable<Result<Reply>> TreeService::query(wire::ArcQuery request) {
     open_files_.opened(arc, request.query().get_inode().ino(), request.session(), runtime_.now());
   auto until = runtime_.now() + kServeLimit;
   for (;;) {
-    CO_TRY(auto answer, co_await ask(arcs_, arc, request.query()));
+    CO_TRY(auto answer, co_await query_of_leader(arc, request.query()));
     if (static_cast<Errc>(answer.error()) != Errc::locked) {
       Reply reply;
       *reply.header.mutable_query() = std::move(answer);
@@ -190,6 +203,55 @@ awaitable<Result<Reply>> TreeService::query(wire::ArcQuery request) {
     if (runtime_.now() >= until) co_return Error{Errc::busy, "a transaction holds what was asked for"};
     co_await wait_for_change(arc);
   }
+}
+
+awaitable<Result<wire::QueryAnswer>> TreeService::query_of_leader(ArcNumber arc, wire::Query query) {
+  switch (query.kind_case()) {
+    case wire::Query::kAwaitLock:
+      co_return co_await locks_.await_lock(arc, query.await_lock(),
+                                           [this, arc](Session session) { doubt(arc, session); });
+    case wire::Query::kTellWait:
+      co_return co_await locks_.tell_wait(arc, query.tell_wait());
+    case wire::Query::kWaitsOf:
+      co_return co_await locks_.waits_of(arc, query.waits_of());
+    case wire::Query::kSessionState:
+      // Whoever asks has a reason: it need not wait until the sessions are looked at again.
+      if (client_.arc_of_ino(query.session_state().session()) == arc) doubt(arc, query.session_state().session());
+      break;
+    default:
+      break;
+  }
+  co_return co_await ask(arcs_, arc, std::move(query));
+}
+
+void TreeService::doubt(ArcNumber arc, Session session) {
+  if (client_.arc_of_ino(session) >= client_.arcs().count()) return;
+  const auto now = runtime_.now();
+  if (client_.arc_of_ino(session) == arc) {
+    auto held = arcs_.find(arc);
+    if (held && held->serves() && sessions_.is_silent(session, held->led_since, now) && closing_.insert(session).second)
+      tasks_.spawn("close a silent session", close_silent(arc, session));
+    return;
+  }
+  std::erase_if(doubted_, [now](const auto& one) { return one.second + kDoubtEvery <= now; });
+  if (doubted_.try_emplace({arc, session}, now).second)
+    tasks_.spawn("fence a session in doubt", fence_in_doubt(arc, session));
+}
+
+awaitable<void> TreeService::fence_in_doubt(ArcNumber arc, Session session) {
+  co_await fence_if_closed(arc, session);
+}
+
+awaitable<void> TreeService::close_silent(ArcNumber arc, Session session) {
+  struct Closing {
+    std::set<Session>& all;
+    Session session;
+    ~Closing() { all.erase(session); }
+  } closing{closing_, session};
+  wire::Query query;
+  query.mutable_session_state()->set_session(session);
+  auto state = co_await ask(arcs_, arc, std::move(query));
+  if (state && state->session_open()) co_await close_session(arc, session);
 }
 
 /// A session that never did anything in this arc may have ended without the arc having heard of it: asked for here,
@@ -319,6 +381,7 @@ awaitable<void> TreeService::fence(ArcNumber arc, Session session) {
   sessions_.drop(arc, session);
   open_files_.drop(arc, session);
   std::ignore = co_await propose(arc, std::move(fence));  // Otherwise the next round does it.
+  locks_.ended(arc, session);
 }
 
 }  // namespace chordfs

@@ -137,6 +137,8 @@ awaitable<Result<WriteBehind::Progress>> WriteBehind::send(std::shared_ptr<Inode
   commit.set_ino(inode->ino);
   commit.set_size_at_least(pieces.back().end());
   commit.set_mtime(inode->written_at);
+  const bool appends = inode->appending;
+  if (appends) commit.set_append_at(pieces.front().offset);
   wire::Step step;
   *step.mutable_commit() = std::move(commit);
   auto answer = co_await core_.transact_data(transaction_of(core_.client, inode->ino, std::move(step)));
@@ -153,6 +155,12 @@ awaitable<Result<WriteBehind::Progress>> WriteBehind::send(std::shared_ptr<Inode
   inode->unsent_since = core_.runtime().now();
   core_.count_unsent(*inode);
   core_.changed(*answer);
+  const auto* attr = attr_in(*answer, inode->ino);
+  if (appends && attr && attr->size() != pieces.back().end()) {
+    // Others have appended as well, and these bytes stand elsewhere than the kernel's pages say.
+    inode->cached_version = 0;
+    core_.pages_are_old(inode->ino);
+  }
   // Also if the answer told no attributes: what was known of the contents is old.
   inode->map.forget();
   inode->map.layout = in_blocks ? Layout::in_blocks : Layout::in_record;
