@@ -15,10 +15,15 @@ void LockQueue::join(std::uint64_t ino, const Waiter& waiter, Time now) {
   auto at = std::ranges::find_if(queue, [&](const Place& place) {
     return place.waiter.session == waiter.session && place.waiter.number == waiter.number;
   });
-  if (at == queue.end())
+  if (at == queue.end() && queue.size() < kQueueMax)
     queue.push_back({waiter, now, {}});
-  else
+  else if (at != queue.end())
     at->seen = now;
+}
+
+void LockQueue::expire(Time now) {
+  for (auto& [ino, queue] : queues_) std::erase_if(queue, [now](const Place& place) { return is_gone(place, now); });
+  std::erase_if(queues_, [](const auto& queue) { return queue.second.empty(); });
 }
 
 void LockQueue::leave(std::uint64_t ino, Session session, std::uint64_t number) {
@@ -76,6 +81,12 @@ void LockWaits::ended(const wire::LockWait& wait) {
 
 void LockWaits::drop(Session session) {
   std::erase_if(owners_, [session](const auto& owner) { return owner.first.first == session; });
+}
+
+void LockWaits::expire(Time now) {
+  for (auto& [owner, waits] : owners_)
+    std::erase_if(waits, [now](const auto& told) { return told.second.at + kLockWaitAge <= now; });
+  std::erase_if(owners_, [](const auto& owner) { return owner.second.empty(); });
 }
 
 std::vector<wire::LockWait> LockWaits::of(Session session, std::uint64_t owner, Time now) const {

@@ -17,6 +17,7 @@
 namespace chordfs {
 
 inline constexpr Duration kYieldFor = 500ms;
+inline constexpr std::size_t kQueueMax = 1000;
 /// A waiter that has not asked for so long has gone.
 inline constexpr Duration kWaiterAge = 1500ms;
 
@@ -28,7 +29,7 @@ class LockQueue {
     wire::FileLock lock;
   };
 
-  /// Keeps the place that it has.
+  /// Keeps the place that it has. Where kQueueMax wait already it gets none, and takes its chance.
   void join(std::uint64_t ino, const Waiter& waiter, Time now);
   void leave(std::uint64_t ino, Session session, std::uint64_t number);
   void drop(Session session);
@@ -37,6 +38,7 @@ class LockQueue {
   /// Nobody holds it; is it this one's turn? Otherwise until when it has to yield at most.
   std::optional<Time> must_yield(std::uint64_t ino, Session session, std::uint64_t number, Time now);
   bool empty() const { return queues_.empty(); }
+  void expire(Time now);
 
  private:
   struct Place {
@@ -55,6 +57,8 @@ class LockWaits {
   void ended(const wire::LockWait& wait);
   void drop(Session session);
   std::vector<wire::LockWait> of(Session session, std::uint64_t owner, Time now) const;
+  void expire(Time now);
+  bool empty() const { return owners_.empty(); }
 
  private:
   struct Told {

@@ -105,6 +105,16 @@ awaitable<Result<wire::QueryAnswer>> LockService::waits_of(ArcNumber arc, wire::
   co_return answer;
 }
 
+void LockService::expire() {
+  for (auto& [arc, here] : here_) {
+    here->queue.expire(runtime_.now());
+    here->waits.expire(runtime_.now());
+  }
+  std::erase_if(here_, [](const auto& one) {
+    return one.second->queue.empty() && one.second->waits.empty() && one.second->inodes.empty();
+  });
+}
+
 void LockService::put_in_line(ArcNumber arc, Session session, wire::Part& part) {
   auto here = here_.find(arc);
   if (here == here_.end() || here->second->queue.empty()) return;

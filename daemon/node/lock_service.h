@@ -34,6 +34,8 @@ class LockService {
   void applied(ArcNumber arc, Session session, const wire::Part& part);
   /// The session's locks in this arc are gone.
   void ended(ArcNumber arc, Session session);
+  /// Forgets those who have gone. Call now and then.
+  void expire();
   /// This node began to lead the arc.
   void drop(ArcNumber arc) { here_.erase(arc); }
 

@@ -288,6 +288,7 @@ awaitable<void> TreeService::chores() {
   for (;;) {
     co_await runtime_.sleep(runtime_.jitter(kChoresEvery));
     transactions_.resolve_old();
+    locks_.expire();
     std::set<ArcNumber> arcs = with_outbox_;
     for (const auto& [arc, when] : with_sessions_)
       if (when + kSessionsEvery <= runtime_.now()) arcs.insert(arc);

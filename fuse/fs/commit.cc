@@ -9,7 +9,7 @@ namespace chordfs::fs {
 
 namespace {
 bool fits_record(const InodeState& inode, const std::vector<Unsent::Piece>& pieces) {
-  return inode.map.layout != Layout::in_blocks && pieces.back().end() <= kInlineBytesMax;
+  return inode.map.layout != Layout::in_blocks && !inode.beyond_record && pieces.back().end() <= kInlineBytesMax;
 }
 
 std::vector<std::shared_ptr<Upload>> uploads_of(const std::vector<Unsent::Piece>& pieces) {
@@ -148,9 +148,14 @@ awaitable<Result<WriteBehind::Progress>> WriteBehind::send(std::shared_ptr<Inode
   }
   if (static_cast<Errc>(answer->error()) == Errc::stale) {
     inode->forget_layout();
-    if (!in_blocks) inode->map.layout = Layout::in_blocks;
+    // What is appended may belong further back than it seems from here: not into the record, wherever the rest is.
+    if (!in_blocks && appends)
+      inode->beyond_record = true;
+    else if (!in_blocks)
+      inode->map.layout = Layout::in_blocks;
     co_return Progress::plan_again;
   }
+  inode->beyond_record = false;
   inode->unsent.forget(pieces);
   inode->unsent_since = core_.runtime().now();
   core_.count_unsent(*inode);

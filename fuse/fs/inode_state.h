@@ -77,6 +77,7 @@ struct InodeState {
   std::uint64_t unsent_counted = 0;  ///< As Core has it in its sum.
   Time unsent_since{};
   bool appending = false;  ///< All that is unsent was appended: it belongs where the file ends once it is committed.
+  bool beyond_record = false;   ///< … and that is beyond what fits into the record.
   std::int64_t written_at = 0;  ///< Wall clock of the last write.
   Semaphore committing{1};
   Signal stored;               ///< An upload of this inode has ended.

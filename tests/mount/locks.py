@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """What locks.sh does on files of two mounts, one call each.
 
-  hold KIND PATH READY [RANGE]  lock (KIND: fcntl, flock, ofd), write READY, keep it until killed or told by READY.end
+  hold KIND PATH READY          lock (KIND: fcntl, flock, ofd), make READY, keep it until killed, or READY.end is there;
+                                then write through it, and say in READY.wrote how that ended
   wait KIND PATH READY          tells READY.waits, locks waiting, tells READY with how long it took, ends
   try KIND PATH                 exit 0: got it; 1: it is taken
   facts ONE TWO                 conflicts, ranges, F_GETLK, closes, signals, deadlocks, between two directories
@@ -48,6 +49,12 @@ def hold(kind, path, ready):
     tell(ready)
     while not os.path.exists(ready + ".end"):
         time.sleep(0.02)
+    try:
+        os.write(descriptor, b"behind")
+        os.fsync(descriptor)
+        tell(ready + ".wrote", "written")
+    except OSError as error:
+        tell(ready + ".wrote", errno.errorcode[error.errno])
 
 
 def wait(kind, path, ready):
