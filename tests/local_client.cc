@@ -204,6 +204,11 @@ awaitable<void> LocalClient::close_session() {
   co_return;
 }
 
+awaitable<Result<void>> LocalClient::confirm_session() {
+  if (!ring_.is_open(session_)) co_return Error{Errc::session_closed, "the session has expired"};
+  co_return Result<void>();
+}
+
 wire::Identity LocalClient::next_identity() {
   wire::Identity identity;
   identity.set_session(session_);
@@ -228,6 +233,14 @@ awaitable<Result<wire::QueryAnswer>> LocalClient::query(ArcNumber arc, wire::Que
   CO_TRY_VOID(co_await enter("query"));
   CHECK(arc < arcs().count(), "arc {}", arc);
   auto answer = ring_.query(arc, query);
+  if (query.has_tell_wait()) {
+    const auto& wait = query.tell_wait().wait();
+    auto& waits = ring_.waits_[{wait.lock().session(), wait.lock().owner()}];
+    query.tell_wait().ended() ? void(waits.erase(wait.waiter())) : void(waits.insert_or_assign(wait.waiter(), wait));
+  } else if (query.has_waits_of()) {
+    for (const auto& [number, wait] : ring_.waits_[{query.waits_of().session(), query.waits_of().owner()}])
+      *answer.add_waits() = wait;
+  }
   if (answer.error() != 0) co_return error_in(answer.error(), answer.context());
   if (query.has_get_inode() && query.get_inode().open())
     ring_.opening_[query.get_inode().ino()] = runtime_.now() + kSessionTtl;

@@ -57,7 +57,8 @@ class LocalRing {
   std::vector<std::uint64_t> log_indices_;
   std::map<std::string, Bytes> blocks_;
   std::map<std::uint64_t, std::uint64_t> opens_;  ///< How often an inode is open, over all clients.
-  std::map<std::uint64_t, Time> opening_;         ///< Until when an inode counts as open without having been asserted.
+  std::map<std::pair<std::uint64_t, std::uint64_t>, std::map<std::uint64_t, wire::LockWait>> waits_;
+  std::map<std::uint64_t, Time> opening_;  ///< Until when an inode counts as open without having been asserted.
 };
 
 class LocalClient final : public Client {
@@ -72,6 +73,7 @@ class LocalClient final : public Client {
   const ArcMap& arcs() const override { return ring_.arcs(); }
   awaitable<Result<void>> open_session(std::string name) override;
   awaitable<void> close_session() override;
+  awaitable<Result<void>> confirm_session() override;
   awaitable<Result<wire::Answer>> transact(wire::Transaction transaction, std::uint64_t opened) override;
   awaitable<Result<wire::QueryAnswer>> query(ArcNumber arc, wire::Query query) override;
   awaitable<Result<void>> put_block(std::string block, Bytes contents) override;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "daemon/arc/raft/defects.h"
+#include "proto/wire/steps.h"
 
 namespace chordfs {
 
@@ -13,44 +14,8 @@ constexpr std::size_t kChangedMax = 4096;
 bool touched(const google::protobuf::RepeatedPtrField<wire::Step>& steps, std::set<std::uint64_t>& inos) {
   bool unlinks = false;
   for (const auto& step : steps) {
-    switch (step.kind_case()) {
-      case wire::Step::kInsert:
-        inos.insert(step.insert().dir());
-        break;
-      case wire::Step::kRemove:
-        inos.insert(step.remove().dir());
-        break;
-      case wire::Step::kCreate:  // Nobody can hold what is not there.
-        break;
-      case wire::Step::kLink:
-        inos.insert(step.link().ino());
-        break;
-      case wire::Step::kUnlink:
-        inos.insert(step.unlink().ino());
-        unlinks = true;
-        break;
-      case wire::Step::kMoved:
-        inos.insert(step.moved().ino());
-        break;
-      case wire::Step::kSetAttr:
-        inos.insert(step.set_attr().ino());
-        break;
-      case wire::Step::kCommit:
-        inos.insert(step.commit().ino());
-        break;
-      case wire::Step::kSetXattr:
-        inos.insert(step.set_xattr().ino());
-        break;
-      case wire::Step::kRemoveXattr:
-        inos.insert(step.remove_xattr().ino());
-        break;
-      case wire::Step::kAllocate:
-        inos.insert(step.allocate().ino());
-        break;
-      case wire::Step::kDirmove:
-      case wire::Step::KIND_NOT_SET:
-        break;
-    }
+    if (auto ino = changed_inode(step); ino != 0) inos.insert(ino);
+    unlinks |= step.has_unlink();
   }
   return unlinks;
 }

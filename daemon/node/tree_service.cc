@@ -16,6 +16,8 @@ constexpr Duration kChoresEvery = 500ms;
 constexpr Duration kSessionsEvery = 5s;
 constexpr std::uint32_t kOutboxPageMax = 500;
 constexpr int kSessionsAsked = 16;
+/// How often it is asked whether a session has ended whose locks are in somebody's way.
+constexpr Duration kDoubtEvery = 1s;
 
 Reply reply_with(wire::Answer answer) {
   Reply reply;
@@ -34,6 +36,7 @@ TreeService::TreeService(Runtime& runtime, Arcs& arcs, RingClient& client)
       client_(client),
       transactions_(runtime, arcs, client),
       leases_(runtime, arcs, client, open_files_),
+      locks_(runtime, arcs),
       tasks_(runtime) {}
 
 void TreeService::start() {
@@ -50,6 +53,7 @@ void TreeService::led(ArcNumber arc) {
   open_files_.drop(arc);
   sessions_.drop(arc);
   leases_.led(arc);
+  locks_.drop(arc);
   transactions_.recover(arc);
   tasks_.spawn("look around in a new arc", look_around(arc));
 }
@@ -143,7 +147,10 @@ awaitable<Result<Reply>> TreeService::transact(ArcNumber arc, wire::TransactionR
                        runtime_.now());
   for (;;) {
     CO_TRY(auto answer, co_await transact_once(arc, request));
-    if (code_of(answer) != Errc::locked) co_return reply_with(std::move(answer));
+    if (code_of(answer) != Errc::locked) {
+      if (code_of(answer) == Errc::ok) locks_.applied(arc, request.identity().session(), request.transaction().parts(0));
+      co_return reply_with(std::move(answer));
+    }
     if (runtime_.now() >= until) co_return Error{Errc::busy, "a transaction holds what this one needs"};
     co_await wait_for_change(arc);
   }
@@ -155,6 +162,7 @@ awaitable<Result<wire::Answer>> TreeService::transact_once(ArcNumber arc, wire::
   auto& transaction = *request.mutable_transaction();
   const Leases::Changer changer{request.lease(), request.lease_number()};
   if (transaction.parts_size() == 1) {
+    locks_.put_in_line(arc, request.identity().session(), *transaction.mutable_parts(0));
     *operation.mutable_execute() = std::move(*transaction.mutable_parts(0));
     co_return co_await change(arc, std::move(operation), changer);
   }
@@ -184,9 +192,11 @@ awaitable<Result<Reply>> TreeService::operation(wire::ArcOperation request) {
       co_return Error{Errc::bad_message, "this operation is not for clients"};
   }
   bool opening = operation.has_open_session();
+  const auto closing = operation.close_session().session();
   // Whoever asked for the transaction holds leases like everybody else here: who that is is not known.
   CO_TRY(auto answer, co_await (prepared ? change(arc, std::move(operation), {}) : propose(arc, std::move(operation))));
   if (opening && answer.session() != 0) sessions_.heard(answer.session(), runtime_.now());
+  if (closing != 0) locks_.ended(arc, closing);
   if (prepared && code_of(answer) == Errc::ok) transactions_.prepared(arc, *prepared);
   if (finished) transactions_.finished(arc, *finished);
   co_return reply_with(std::move(answer));
@@ -202,7 +212,7 @@ awaitable<Result<Reply>> TreeService::query(wire::ArcQuery request) {
   auto until = runtime_.now() + kServeLimit;
   for (;;) {
     const auto mark = leases_.mark(arc);
-    CO_TRY(auto answer, co_await ask(arcs_, arc, request.query()));
+    CO_TRY(auto answer, co_await query_of_leader(arc, request.query()));
     if (static_cast<Errc>(answer.error()) != Errc::locked) {
       if (request.lease() != 0) grant(request, mark, answer);
       Reply reply;
@@ -230,6 +240,55 @@ void TreeService::grant(const wire::ArcQuery& asked, const Leases::Mark& mark, w
   for (const auto& entry : answer.entries())
     if (entry.has_attr()) inos.push_back(entry.ino());
   leases_.grant(asked.arc(), mark, asked.lease(), inos, answer);
+}
+
+awaitable<Result<wire::QueryAnswer>> TreeService::query_of_leader(ArcNumber arc, wire::Query query) {
+  switch (query.kind_case()) {
+    case wire::Query::kAwaitLock:
+      co_return co_await locks_.await_lock(arc, query.await_lock(),
+                                           [this, arc](Session session) { doubt(arc, session); });
+    case wire::Query::kTellWait:
+      co_return co_await locks_.tell_wait(arc, query.tell_wait());
+    case wire::Query::kWaitsOf:
+      co_return co_await locks_.waits_of(arc, query.waits_of());
+    case wire::Query::kSessionState:
+      // Whoever asks has a reason: it need not wait until the sessions are looked at again.
+      if (client_.arc_of_ino(query.session_state().session()) == arc) doubt(arc, query.session_state().session());
+      break;
+    default:
+      break;
+  }
+  co_return co_await ask(arcs_, arc, std::move(query));
+}
+
+void TreeService::doubt(ArcNumber arc, Session session) {
+  if (client_.arc_of_ino(session) >= client_.arcs().count()) return;
+  const auto now = runtime_.now();
+  if (client_.arc_of_ino(session) == arc) {
+    auto held = arcs_.find(arc);
+    if (held && held->serves() && sessions_.is_silent(session, held->led_since, now) && closing_.insert(session).second)
+      tasks_.spawn("close a silent session", close_silent(arc, session));
+    return;
+  }
+  std::erase_if(doubted_, [now](const auto& one) { return one.second + kDoubtEvery <= now; });
+  if (doubted_.try_emplace({arc, session}, now).second)
+    tasks_.spawn("fence a session in doubt", fence_in_doubt(arc, session));
+}
+
+awaitable<void> TreeService::fence_in_doubt(ArcNumber arc, Session session) {
+  co_await fence_if_closed(arc, session);
+}
+
+awaitable<void> TreeService::close_silent(ArcNumber arc, Session session) {
+  struct Closing {
+    std::set<Session>& all;
+    Session session;
+    ~Closing() { all.erase(session); }
+  } closing{closing_, session};
+  wire::Query query;
+  query.mutable_session_state()->set_session(session);
+  auto state = co_await ask(arcs_, arc, std::move(query));
+  if (state && state->session_open()) co_await close_session(arc, session);
 }
 
 /// A session that never did anything in this arc may have ended without the arc having heard of it: asked for here,
@@ -267,6 +326,7 @@ awaitable<void> TreeService::chores() {
     co_await runtime_.sleep(runtime_.jitter(kChoresEvery));
     transactions_.resolve_old();
     leases_.expire();
+    locks_.expire();
     std::set<ArcNumber> arcs = with_outbox_;
     for (const auto& [arc, when] : with_sessions_)
       if (when + kSessionsEvery <= runtime_.now()) arcs.insert(arc);
@@ -360,6 +420,7 @@ awaitable<void> TreeService::fence(ArcNumber arc, Session session) {
   sessions_.drop(arc, session);
   open_files_.drop(arc, session);
   std::ignore = co_await propose(arc, std::move(fence));  // Otherwise the next round does it.
+  locks_.ended(arc, session);
 }
 
 }  // namespace chordfs

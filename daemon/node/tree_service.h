@@ -11,6 +11,7 @@
 
 #include "daemon/arc/arcs.h"
 #include "daemon/node/leases.h"
+#include "daemon/node/lock_service.h"
 #include "daemon/node/soft_state.h"
 #include "daemon/node/transactions.h"
 #include "proto/client/ring_client.h"
@@ -47,6 +48,12 @@ class TreeService {
   awaitable<void> wait_for_change(ArcNumber arc);
   Result<void> check_parts(const wire::Transaction& transaction) const;
 
+  /// What only the leader knows, or answers later.
+  awaitable<Result<wire::QueryAnswer>> query_of_leader(ArcNumber arc, wire::Query query);
+  /// A session stands in somebody's way: if it has ended, its locks here are to go.
+  void doubt(ArcNumber arc, Session session);
+  awaitable<void> fence_in_doubt(ArcNumber arc, Session session);
+  awaitable<void> close_silent(ArcNumber arc, Session session);
   awaitable<Result<Reply>> find_garbage(ArcNumber arc, wire::Query query);
   awaitable<void> chores();
   awaitable<void> sweep(ArcNumber arc);
@@ -62,11 +69,14 @@ class TreeService {
   Arcs& arcs_;
   RingClient& client_;
   Transactions transactions_;
+  LockService locks_;
   OpenFiles open_files_;
   KnownSessions sessions_;
   Leases leases_;
   std::set<ArcNumber> with_outbox_;
-  std::map<ArcNumber, Time> with_sessions_;  ///< When their sessions were last looked at.
+  std::map<ArcNumber, Time> with_sessions_;                ///< When their sessions were last looked at.
+  std::map<std::pair<ArcNumber, Session>, Time> doubted_;  ///< When.
+  std::set<Session> closing_;
   TaskGroup tasks_;
 };
 

@@ -1,8 +1,10 @@
 // Steps on what an inode holds: attributes, contents, extended attributes. They lock nothing.
 #include <algorithm>
+#include <optional>
 #include <vector>
 
 #include "daemon/tree/extents.h"
+#include "daemon/tree/file_locks.h"
 #include "daemon/tree/keys.h"
 #include "daemon/tree/steps.h"
 #include "proto/base/check.h"
@@ -60,6 +62,22 @@ bool covers(const google::protobuf::RepeatedPtrField<wire::Extent>& extents, std
   for (auto [from, to] : ranges)
     if (from <= covered) covered = std::max(covered, to);
   return covered >= size;
+}
+
+/// The same with what begins at append_at or later moved to the end of the file; nothing if that is too far.
+std::optional<wire::Commit> moved_to_end(wire::Commit step, std::uint64_t size) {
+  const auto from = step.append_at();
+  bool fits = true;
+  auto moved = [&](std::uint64_t offset) {
+    if (offset < from) return offset;
+    if (size > kFileBytesMax || offset - from > kFileBytesMax - size) fits = false;
+    return offset - from + size;
+  };
+  for (auto& extent : *step.mutable_extents()) extent.set_offset(moved(extent.offset()));
+  for (auto& piece : *step.mutable_pieces()) piece.set_offset(moved(piece.offset()));
+  step.set_size_at_least(moved(step.size_at_least()));
+  step.clear_append_at();
+  return fits ? std::optional(std::move(step)) : std::nullopt;
 }
 }  // namespace
 
@@ -140,6 +158,11 @@ Outcome StepRunner::check_data(const wire::Inode& inode, const wire::Commit& ste
 Outcome StepRunner::commit(const wire::Commit& step) {
   TRY_VOID(check_file(step.ino()));
   auto& inode = *state_.inode(step.ino());
+  if (step.has_append_at()) {
+    auto moved = moved_to_end(step, inode.attr().size());
+    if (!moved) return refusal(Errc::file_too_large, "appended beyond 2^63 bytes");
+    return commit(*moved);
+  }
   TRY_VOID(check_data(inode, step));
   auto* attr = inode.mutable_attr();
   attr->set_size(std::max(attr->size(), step.size_at_least()));
@@ -204,6 +227,14 @@ void StepRunner::write_extents(wire::Inode& inode, const wire::Commit& step) {
     if (extent.offset() < inode.attr().size()) map.put(clipped(extent, 0, inode.attr().size()));
   }
   map.settle();
+}
+
+// ---- Locks of programs ----
+
+Outcome StepRunner::set_lock(const wire::SetLock& step) {
+  if (!writer_ || *writer_ == 0) return refusal(Errc::invalid, "a lock without a session of its own");
+  TRY_VOID(check_present(step.ino()));
+  return set_file_lock(state_.records(), *writer_, step);
 }
 
 // ---- Extended attributes ----

@@ -5,6 +5,7 @@
 
 #include "daemon/arc/raft/defects.h"
 #include "daemon/tree/extents.h"
+#include "daemon/tree/file_locks.h"
 #include "daemon/tree/keys.h"
 #include "daemon/tree/outcome.h"
 #include "daemon/tree/sessions.h"
@@ -22,6 +23,7 @@ wire::Answer purge(State& state, const wire::Purge& operation) {
   bool done = map.remove_some(kPurgeExtentsMax);
   map.settle();
   if (done) {
+    drop_file_locks_of_inode(state.records(), ino);
     state.erase_inode(ino);
     state.erase_orphan(ino);
   } else {

@@ -98,6 +98,29 @@ std::string inode_lock_key(std::uint64_t ino) {
 std::string dirmove_lock_key() {
   return "LD";
 }
+std::string file_locks_key(std::uint64_t ino, int kind) {
+  auto key = key_of("F", ino);
+  key.push_back(static_cast<char>(kind));
+  return key;
+}
+std::string file_locks_key(std::uint64_t ino, int kind, std::uint64_t session) {
+  auto key = file_locks_key(ino, kind);
+  append_u64(key, session);
+  return key;
+}
+std::string file_lock_key(std::uint64_t ino, int kind, std::uint64_t session, std::uint64_t owner,
+                          std::uint64_t start) {
+  auto key = file_locks_key(ino, kind, session);
+  append_u64(key, owner);
+  append_u64(key, start);
+  return key;
+}
+std::string locking_session_key(std::uint64_t session, std::uint64_t ino) {
+  return key_of("G", session, ino);
+}
+std::string locking_session_key(std::uint64_t session) {
+  return key_of("G", session);
+}
 std::string low_water_key(std::uint32_t arc) {
   std::string key = "W";
   append_u32(key, arc);

@@ -60,6 +60,13 @@ std::string entry_lock_key_from(std::uint64_t dir, std::uint64_t hash);
 KeyRange entry_lock_keys(std::uint64_t dir);
 std::string inode_lock_key(std::uint64_t ino);
 std::string dirmove_lock_key();
+/// A program's lock; all of one kind on an inode, or of a session there.
+std::string file_lock_key(std::uint64_t ino, int kind, std::uint64_t session, std::uint64_t owner, std::uint64_t start);
+std::string file_locks_key(std::uint64_t ino, int kind);
+std::string file_locks_key(std::uint64_t ino, int kind, std::uint64_t session);
+/// The session has locks on the inode.
+std::string locking_session_key(std::uint64_t session, std::uint64_t ino);
+std::string locking_session_key(std::uint64_t session);
 std::string low_water_key(std::uint32_t arc);
 std::string usage_key();
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "daemon/tree/extents.h"
+#include "daemon/tree/file_locks.h"
 #include "daemon/tree/housekeeping.h"
 #include "daemon/tree/keys.h"
 #include "daemon/tree/locks.h"
@@ -188,6 +189,14 @@ wire::QueryAnswer state_of_transaction(const Place& place, const Records& record
   return answer;
 }
 
+wire::QueryAnswer find_locks(const Records& records, std::uint64_t ino, const wire::FileLock& wanted) {
+  wire::QueryAnswer answer;
+  wire::Inode inode;
+  if (!load_inode(records, ino, inode)) return query_missing(records, ino);
+  for (auto& held : blockers(records, ino, wanted)) *answer.add_locks() = std::move(held);
+  return answer;
+}
+
 wire::QueryAnswer arc_usage(const Records& records) {
   auto usage = load_usage(records);
   wire::QueryAnswer answer;
@@ -228,6 +237,13 @@ wire::QueryAnswer answer_query(const Place& place, const Records& records, const
       return arc_usage(records);
     case wire::Query::kFindGarbage:
       return find_garbage(place, records, query.find_garbage());
+    case wire::Query::kFindLocks:
+      return find_locks(records, query.find_locks().ino(), query.find_locks().lock());
+    case wire::Query::kAwaitLock:
+      return find_locks(records, query.await_lock().ino(), query.await_lock().lock());
+    case wire::Query::kTellWait:
+    case wire::Query::kWaitsOf:
+      return answer;  // The leader's affair.
     case wire::Query::KIND_NOT_SET:
       break;
   }

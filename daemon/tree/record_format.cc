@@ -1,5 +1,6 @@
 #include "daemon/tree/record_format.h"
 
+#include "daemon/tree/file_locks.h"
 #include "daemon/tree/keys.h"
 #include "proto/base/bytes.h"
 #include "proto/wire/block_id.h"
@@ -85,6 +86,10 @@ bool is_record(std::string_view key, std::string_view value) {
       return rest == kArc + kNumber && is_prepared(value);
     case 'L':
       return is_lock(key, value);
+    case 'F':
+      return is_file_lock(key, value);
+    case 'G':
+      return rest == 2 * kNumber && value.empty();
     case 'W':
       return rest == kArc && value.size() == kNumber;
     case 'U':

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "daemon/arc/raft/defects.h"
+#include "daemon/tree/file_locks.h"
 #include "daemon/tree/keys.h"
 #include "daemon/tree/outcome.h"
 #include "proto/base/bytes.h"
@@ -115,6 +116,7 @@ wire::Answer close_session(const Place& place, MutableRecords& records, const wi
   if (!place.is_home_of(operation.session())) return refusal(Errc::invalid, "a session of another arc");
   records.erase(open_session_key(operation.session()));
   drop_answers(records, operation.session());
+  drop_file_locks_of_session(records, operation.session());
   return {};
 }
 
@@ -125,6 +127,7 @@ wire::Answer fence_session(const Place& place, MutableRecords& records, const wi
     return {};
   }
   drop_answers(records, session);
+  drop_file_locks_of_session(records, session);
   put_header(records, session, kFenced);
   return {};
 }

@@ -27,6 +27,8 @@ std::uint64_t described_ino(const wire::Step& step) {
       return step.commit().ino();
     case wire::Step::kAllocate:
       return step.allocate().ino();
+    case wire::Step::kSetLock:
+      return step.set_lock().ino();
     case wire::Step::kSetXattr:
       return step.set_xattr().ino();
     case wire::Step::kRemoveXattr:
@@ -78,6 +80,8 @@ Outcome StepRunner::run(const wire::Step& step) {
       return remove_xattr(step.remove_xattr());
     case wire::Step::kDirmove:
       return take_dirmove();
+    case wire::Step::kSetLock:
+      return set_lock(step.set_lock());
     case wire::Step::KIND_NOT_SET:
       break;
   }

@@ -54,6 +54,7 @@ class StepRunner {
   Outcome set_attr(const wire::SetAttr& step);
   Outcome commit(const wire::Commit& step);
   Outcome allocate(const wire::Allocate& step);
+  Outcome set_lock(const wire::SetLock& step);
   Outcome set_xattr(const wire::SetXattr& step);
   Outcome set_acl(wire::Inode& inode, const wire::SetXattr& step);
   Outcome remove_xattr(const wire::RemoveXattr& step);

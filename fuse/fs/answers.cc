@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "proto/wire/steps.h"
+
 namespace chordfs::fs {
 
 namespace {
@@ -133,46 +135,9 @@ void Answers::changed(Ino ino) {
 void Answers::changed(const wire::Transaction& transaction) {
   for (const auto& part : transaction.parts())
     for (const auto& step : part.steps()) {
-      switch (step.kind_case()) {
-        case wire::Step::kInsert:
-          kept_.erase({step.insert().dir(), lookup_key(step.insert().name())});
-          changed(step.insert().dir());
-          break;
-        case wire::Step::kRemove:
-          kept_.erase({step.remove().dir(), lookup_key(step.remove().name())});
-          changed(step.remove().dir());
-          break;
-        case wire::Step::kCreate:
-          changed(step.create().inode().attr().ino());
-          break;
-        case wire::Step::kLink:
-          changed(step.link().ino());
-          break;
-        case wire::Step::kUnlink:
-          changed(step.unlink().ino());
-          break;
-        case wire::Step::kMoved:
-          changed(step.moved().ino());
-          break;
-        case wire::Step::kSetAttr:
-          changed(step.set_attr().ino());
-          break;
-        case wire::Step::kCommit:
-          changed(step.commit().ino());
-          break;
-        case wire::Step::kSetXattr:
-          changed(step.set_xattr().ino());
-          break;
-        case wire::Step::kRemoveXattr:
-          changed(step.remove_xattr().ino());
-          break;
-        case wire::Step::kAllocate:
-          changed(step.allocate().ino());
-          break;
-        case wire::Step::kDirmove:
-        case wire::Step::KIND_NOT_SET:
-          break;
-      }
+      if (step.has_insert()) kept_.erase({step.insert().dir(), lookup_key(step.insert().name())});
+      if (step.has_remove()) kept_.erase({step.remove().dir(), lookup_key(step.remove().name())});
+      if (auto ino = changed_inode(step); ino != 0) changed(ino);
     }
 }
 

@@ -9,7 +9,7 @@ namespace chordfs::fs {
 
 namespace {
 bool fits_record(const InodeState& inode, const std::vector<Unsent::Piece>& pieces) {
-  return inode.map.layout != Layout::in_blocks && pieces.back().end() <= kInlineBytesMax;
+  return inode.map.layout != Layout::in_blocks && !inode.beyond_record && pieces.back().end() <= kInlineBytesMax;
 }
 
 std::vector<std::shared_ptr<Upload>> uploads_of(const std::vector<Unsent::Piece>& pieces) {
@@ -137,6 +137,8 @@ awaitable<Result<WriteBehind::Progress>> WriteBehind::send(std::shared_ptr<Inode
   commit.set_ino(inode->ino);
   commit.set_size_at_least(pieces.back().end());
   commit.set_mtime(inode->written_at);
+  const bool appends = inode->appending;
+  if (appends) commit.set_append_at(pieces.front().offset);
   wire::Step step;
   *step.mutable_commit() = std::move(commit);
   auto answer = co_await core_.transact_data(transaction_of(core_.client, inode->ino, std::move(step)));
@@ -146,13 +148,24 @@ awaitable<Result<WriteBehind::Progress>> WriteBehind::send(std::shared_ptr<Inode
   }
   if (static_cast<Errc>(answer->error()) == Errc::stale) {
     inode->forget_layout();
-    if (!in_blocks) inode->map.layout = Layout::in_blocks;
+    // What is appended may belong further back than it seems from here: not into the record, wherever the rest is.
+    if (!in_blocks && appends)
+      inode->beyond_record = true;
+    else if (!in_blocks)
+      inode->map.layout = Layout::in_blocks;
     co_return Progress::plan_again;
   }
+  inode->beyond_record = false;
   inode->unsent.forget(pieces);
   inode->unsent_since = core_.runtime().now();
   core_.count_unsent(*inode);
   core_.changed(*answer);
+  const auto* attr = attr_in(*answer, inode->ino);
+  if (appends && attr && attr->size() != pieces.back().end()) {
+    // Others have appended as well, and these bytes stand elsewhere than the kernel's pages say.
+    inode->cached_version = 0;
+    core_.pages_are_old(inode->ino);
+  }
   // Also if the answer told no attributes: what was known of the contents is old.
   inode->map.forget();
   inode->map.layout = in_blocks ? Layout::in_blocks : Layout::in_record;

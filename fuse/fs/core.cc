@@ -44,9 +44,12 @@ awaitable<Result<void>> Core::replace_session(std::uint64_t expired) {
   if (lost_ < expired) {
     lost_ = expired;
     for (auto& [ino, state] : inodes) {
-      if (state->unsent.empty()) continue;
+      if (state->unsent.empty() && state->locks.empty()) continue;
       state->lost_session = expired;
-      state->failed({Errc::io_error, fmt::format("inode {:x}: the session expired, what was not synced is lost", ino)});
+      state->failed({Errc::io_error, fmt::format("inode {:x}: the session expired: {} lost", ino,
+                                                 state->unsent.empty() ? "its locks are" : "what was not synced is")});
+      locks_held -= state->locks.size();
+      state->locks.clear();
       state->unsent.clear();
       count_unsent(*state);
     }
@@ -60,6 +63,7 @@ awaitable<Result<void>> Core::replace_session(std::uint64_t expired) {
 }
 
 awaitable<Result<wire::Answer>> Core::transact(wire::Transaction transaction, Ino opened) {
+  CO_TRY_VOID(co_await confirm_locks());
   auto present = session;
   auto answer = co_await change(transaction, opened);
   if (answer.code() != Errc::session_closed) co_return answer;
@@ -78,10 +82,20 @@ awaitable<Result<wire::Answer>> Core::change(wire::Transaction transaction, Ino 
 
 awaitable<Result<wire::Answer>> Core::transact_data(wire::Transaction transaction) {
   auto present = session;
+  CO_TRY_VOID(co_await confirm_locks());
+  if (session != present) co_return Error{Errc::session_closed, "the session has expired"};
   auto answer = co_await change(std::move(transaction), 0);
   if (answer.code() != Errc::session_closed) co_return answer;
   CO_TRY_VOID(co_await replace_session(present));
   co_return answer;
+}
+
+awaitable<Result<void>> Core::confirm_locks() {
+  if (locks_held == 0) co_return Result<void>();
+  auto present = session;
+  auto sure = co_await client.confirm_session();
+  if (sure.code() != Errc::session_closed) co_return sure;
+  co_return co_await replace_session(present);
 }
 
 awaitable<Result<wire::Answer>> Core::transact_step(wire::Step step, Ino ino) {

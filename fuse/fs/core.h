@@ -6,6 +6,7 @@
 // Sessions: when the client's has expired, a new one is opened at once, so that other work goes on; inodes that had
 // unsent data then have lost it, and every handle that was open on them fails from there on (the design's fence).
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -50,6 +51,8 @@ class Core {
   std::uint64_t session = 0;                              ///< Counts the sessions of this mount.
   std::uint64_t unsent_bytes = 0;
   Signal unsent_changed;
+  std::function<void(Ino)> pages_are_old = [](Ino) {};  ///< Whoever caches bytes of the file is to forget them.
+  std::size_t locks_held = 0;                           ///< Owners that may have locks, of all files together.
 
   Runtime& runtime() { return client.runtime(); }
   std::shared_ptr<InodeState> find_inode(Ino ino);
@@ -59,6 +62,8 @@ class Core {
   awaitable<Result<wire::Answer>> transact(wire::Transaction transaction, Ino opened = 0);
   /// The same for data: never in another session than the one it was written in.
   awaitable<Result<wire::Answer>> transact_data(wire::Transaction transaction);
+  /// Before anything that is done under a lock: if this process was stopped for long, the lock may be another's by now.
+  awaitable<Result<void>> confirm_locks();
   /// One step on one inode.
   awaitable<Result<wire::Answer>> transact_step(wire::Step step, Ino ino);
 

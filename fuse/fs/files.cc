@@ -89,16 +89,42 @@ awaitable<Result<Opened>> Files::open(Ino ino, bool truncate) {
 
 // ---- Working with a handle ----
 
-awaitable<Result<Bytes>> Files::read(Handle handle, std::uint64_t offset, std::size_t size) {
+awaitable<Result<std::shared_ptr<OpenFile>>> Files::usable(Handle handle) {
   CO_TRY(auto file, find(handle));
+  if (!file->inode->locks.empty()) CO_TRY_VOID(co_await core_.confirm_locks());
   CO_TRY_VOID(file->usable());
+  co_return file;
+}
+
+awaitable<Result<bool>> Files::lock(Handle handle, wire::FileLock lock, std::shared_ptr<Interruption> interruption) {
+  CO_TRY(auto file, co_await usable(handle));
+  co_return co_await locks_.set(std::move(file), std::move(lock), std::move(interruption));
+}
+
+awaitable<Result<std::optional<wire::FileLock>>> Files::test_lock(Handle handle, wire::FileLock lock) {
+  CO_TRY(auto file, co_await usable(handle));
+  co_return co_await locks_.test(std::move(file), std::move(lock));
+}
+
+awaitable<Result<void>> Files::close(Handle handle, std::uint64_t lock_owner) {
+  auto done = co_await flush(handle);
+  if (auto file = find(handle)) co_await locks_.closed_by((*file)->inode, lock_owner);
+  co_return done;
+}
+
+awaitable<Result<Bytes>> Files::read(Handle handle, std::uint64_t offset, std::size_t size) {
+  CO_TRY(auto file, co_await usable(handle));
   co_return co_await reader_.read(std::move(file), offset, size);
 }
 
 awaitable<Result<void>> Files::write(Handle handle, std::uint64_t offset, Bytes bytes) {
-  CO_TRY(auto file, find(handle));
-  CO_TRY_VOID(file->usable());
+  CO_TRY(auto file, co_await usable(handle));
   co_return co_await writes_.write(std::move(file), offset, std::move(bytes));
+}
+
+awaitable<Result<void>> Files::append(Handle handle, std::uint64_t expected, Bytes bytes) {
+  CO_TRY(auto file, co_await usable(handle));
+  co_return co_await writes_.append(std::move(file), expected, std::move(bytes));
 }
 
 awaitable<Result<void>> Files::flush(Handle handle) {
@@ -112,14 +138,12 @@ awaitable<Result<void>> Files::flush(Handle handle) {
 }
 
 awaitable<Result<void>> Files::allocate(Handle handle, std::uint64_t offset, std::uint64_t length, Allocate how) {
-  CO_TRY(auto file, find(handle));
-  CO_TRY_VOID(file->usable());
+  CO_TRY(auto file, co_await usable(handle));
   co_return co_await holes_.allocate(file->inode, offset, length, how);
 }
 
 awaitable<Result<std::optional<std::uint64_t>>> Files::seek(Handle handle, std::uint64_t offset, Seek what) {
-  CO_TRY(auto file, find(handle));
-  CO_TRY_VOID(file->usable());
+  CO_TRY(auto file, co_await usable(handle));
   co_return co_await holes_.seek(file->inode, offset, what);
 }
 
@@ -128,7 +152,8 @@ awaitable<Result<std::optional<std::uint64_t>>> Files::seek(Handle handle, std::
 awaitable<void> Files::release(Handle handle) {
   auto found = handles_.find(handle);
   if (found == handles_.end()) co_return;
-  auto inode = found->second->inode;
+  auto file = found->second;
+  auto inode = file->inode;
   handles_.erase(found);
   // An unlinked file that nobody else has open: its last bytes are not worth sending.
   bool needless = inode->handles == 1 && inode->attr.version() > 0 && inode->attr.nlink() == 0;
@@ -137,6 +162,7 @@ awaitable<void> Files::release(Handle handle) {
     if (!done && inode->handles == 1)
       spdlog::warn("inode {:x} is closed with unsaved data: {}", inode->ino, done.error().text());
   }
+  co_await locks_.closed(file);
   core_.client.released(inode->ino);
   let_go(inode);
 }

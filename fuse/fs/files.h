@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 
+#include "fuse/fs/file_locks.h"
 #include "fuse/fs/holes.h"
 #include "fuse/fs/namespace.h"
 #include "fuse/fs/open_file.h"
@@ -15,14 +16,25 @@ namespace chordfs::fs {
 
 class Files {
  public:
-  Files(Core& core, Attributes& attributes, Namespace& names, WriteBehind& writes, Reader& reader, Holes& holes)
-      : core_(core), attributes_(attributes), names_(names), writes_(writes), reader_(reader), holes_(holes) {}
+  Files(Core& core, Attributes& attributes, Namespace& names, WriteBehind& writes, Reader& reader, Holes& holes,
+        FileLocks& locks)
+      : core_(core),
+        attributes_(attributes),
+        names_(names),
+        writes_(writes),
+        reader_(reader),
+        holes_(holes),
+        locks_(locks) {}
 
   awaitable<Result<Opened>> create(Place place, NewObject object, Caller caller);
   awaitable<Result<Opened>> open(Ino ino, bool truncate);
   awaitable<Result<Bytes>> read(Handle handle, std::uint64_t offset, std::size_t size);
   awaitable<Result<void>> write(Handle handle, std::uint64_t offset, Bytes bytes);
+  awaitable<Result<void>> append(Handle handle, std::uint64_t expected, Bytes bytes);
+  awaitable<Result<bool>> lock(Handle handle, wire::FileLock lock, std::shared_ptr<Interruption> interruption);
+  awaitable<Result<std::optional<wire::FileLock>>> test_lock(Handle handle, wire::FileLock lock);
   awaitable<Result<void>> flush(Handle handle);
+  awaitable<Result<void>> close(Handle handle, std::uint64_t lock_owner);
   awaitable<Result<void>> allocate(Handle handle, std::uint64_t offset, std::uint64_t length, Allocate how);
   awaitable<Result<std::optional<std::uint64_t>>> seek(Handle handle, std::uint64_t offset, Seek what);
   awaitable<void> release(Handle handle);
@@ -30,6 +42,8 @@ class Files {
   awaitable<void> close_all();
 
  private:
+  /// Found, and nothing of what its program relies on was lost.
+  awaitable<Result<std::shared_ptr<OpenFile>>> usable(Handle handle);
   Result<std::shared_ptr<OpenFile>> find(Handle handle) const;
   std::shared_ptr<InodeState> acquire(Ino ino);
   /// One holder of the state less; the last one takes it from the table.
@@ -42,6 +56,7 @@ class Files {
   WriteBehind& writes_;
   Reader& reader_;
   Holes& holes_;
+  FileLocks& locks_;
   std::map<Handle, std::shared_ptr<OpenFile>> handles_;
   Handle next_handle_ = 1;
 };

@@ -1,6 +1,7 @@
 #include "fuse/fs/filesystem.h"
 
 #include "fuse/fs/attributes.h"
+#include "fuse/fs/file_locks.h"
 #include "fuse/fs/files.h"
 #include "fuse/fs/holes.h"
 #include "fuse/fs/namespace.h"
@@ -20,7 +21,8 @@ class FileSystem::Impl {
   fs::Attributes attributes{core, writes};
   fs::Namespace names{core, attributes};
   fs::Holes holes{core, writes};
-  fs::Files files{core, attributes, names, writes, reader, holes};
+  fs::FileLocks locks{core, writes};
+  fs::Files files{core, attributes, names, writes, reader, holes, locks};
   fs::Xattrs xattrs{core};
 };
 
@@ -98,8 +100,24 @@ awaitable<Result<Bytes>> FileSystem::read(Handle handle, std::uint64_t offset, s
 awaitable<Result<void>> FileSystem::write(Handle handle, std::uint64_t offset, Bytes bytes) {
   return impl_->files.write(handle, offset, std::move(bytes));
 }
+awaitable<Result<void>> FileSystem::append(Handle handle, std::uint64_t expected, Bytes bytes) {
+  return impl_->files.append(handle, expected, std::move(bytes));
+}
+void FileSystem::when_pages_are_old(std::function<void(Ino)> call) {
+  impl_->core.pages_are_old = std::move(call);
+}
 awaitable<Result<void>> FileSystem::flush(Handle handle) {
   return impl_->files.flush(handle);
+}
+awaitable<Result<bool>> FileSystem::lock(Handle handle, wire::FileLock lock,
+                                         std::shared_ptr<Interruption> interruption) {
+  return impl_->files.lock(handle, std::move(lock), std::move(interruption));
+}
+awaitable<Result<std::optional<wire::FileLock>>> FileSystem::test_lock(Handle handle, wire::FileLock lock) {
+  return impl_->files.test_lock(handle, std::move(lock));
+}
+awaitable<Result<void>> FileSystem::close(Handle handle, std::uint64_t lock_owner) {
+  return impl_->files.close(handle, lock_owner);
 }
 awaitable<Result<void>> FileSystem::sync(Handle handle, Ino ino) {
   CO_TRY_VOID(co_await impl_->files.flush(handle));

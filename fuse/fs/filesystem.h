@@ -10,12 +10,14 @@
 // Limits: kDirtyBytesMax of unsent data; a writer waits when it is reached.
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "fuse/fs/interruption.h"
 #include "proto/client/client.h"
 #include "proto/wire/limits.h"
 
@@ -104,8 +106,21 @@ class FileSystem {
   awaitable<Result<Opened>> open(Ino ino, bool truncate);
   awaitable<Result<Bytes>> read(Handle handle, std::uint64_t offset, std::size_t size);
   awaitable<Result<void>> write(Handle handle, std::uint64_t offset, Bytes bytes);
+  /// O_APPEND: where the file ends when it is committed, whoever appends meanwhile. `expected`: where the caller
+  /// believes that that is.
+  awaitable<Result<void>> append(Handle handle, std::uint64_t expected, Bytes bytes);
+  /// Is called when bytes of a file that were cached outside have turned out to be elsewhere.
+  void when_pages_are_old(std::function<void(Ino)> call);
   /// close(2): what was written is committed. Reports the error of any earlier write behind.
   awaitable<Result<void>> flush(Handle handle);
+  /// A lock of `lock.owner` (lock.session is this mount's affair), as fcntl(2) and flock(2) have it; of type NONE: it
+  /// is given up, after what was written has been committed. Waits if there is an `interruption`, which ends that.
+  /// True: pages of the file that were cached outside may be old. Errors: would_block, deadlock, interrupted, no_locks.
+  awaitable<Result<bool>> lock(Handle handle, wire::FileLock lock, std::shared_ptr<Interruption> interruption);
+  /// One that is in the way of this one, if there is one.
+  awaitable<Result<std::optional<wire::FileLock>>> test_lock(Handle handle, wire::FileLock lock);
+  /// flush(), and POSIX takes from the process all its record locks on the file.
+  awaitable<Result<void>> close(Handle handle, std::uint64_t lock_owner);
   /// fsync(2): flush(), and what this mount has changed anywhere is durable, with what others changed of the file.
   awaitable<Result<void>> sync(Handle handle, Ino ino);
   awaitable<Result<void>> sync_directory(Ino ino);

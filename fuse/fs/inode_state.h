@@ -43,6 +43,21 @@ struct FileMap {
 /// Adds what an answer (to ReadMap, or to GetInode with the contents along) tells of the map.
 void add_to(MapPiece& piece, wire::QueryAnswer answer);
 
+struct OpenFile;
+
+/// Who locks: a process, or an open file description; the kernel's number for it.
+struct LockOwner {
+  wire::FileLock::Kind kind = wire::FileLock::RECORD;
+  std::uint64_t number = 0;
+  friend auto operator<=>(const LockOwner&, const LockOwner&) = default;
+};
+/// What one owner may have locked of a file.
+struct HeldLocks {
+  std::set<const OpenFile*> through;  ///< Handles that it was locked through and that are still open.
+  bool granted = false;               ///< It has, or had, a lock; otherwise it has only asked.
+  int asking = 0;
+};
+
 struct InodeState {
   explicit InodeState(Ino number) : ino(number) {}
 
@@ -61,16 +76,21 @@ struct InodeState {
   Unsent unsent;
   std::uint64_t unsent_counted = 0;  ///< As Core has it in its sum.
   Time unsent_since{};
+  bool appending = false;  ///< All that is unsent was appended: it belongs where the file ends once it is committed.
+  bool beyond_record = false;   ///< … and that is beyond what fits into the record.
   std::int64_t written_at = 0;  ///< Wall clock of the last write.
   Semaphore committing{1};
   Signal stored;               ///< An upload of this inode has ended.
   bool in_background = false;  ///< A background commit is under way.
   Time retry_at{};             ///< Not before this, after a failure.
 
-  std::optional<Error> error;      ///< The last failure behind a program's back.
-  std::uint64_t errors = 0;        ///< How many there were.
-  bool data_lost = false;          ///< A failure that no later success makes good.
-  std::uint64_t lost_session = 0;  ///< Handles of this session and earlier ones had unsent data when it was lost.
+  std::map<LockOwner, HeldLocks> locks;  ///< Of this mount; FileLocks has them.
+
+  std::optional<Error> error;  ///< The last failure behind a program's back.
+  std::uint64_t errors = 0;    ///< How many there were.
+  bool data_lost = false;      ///< A failure that no later success makes good.
+  std::uint64_t lost_session =
+      0;  ///< Handles of this session and earlier ones had unsent data or locks when it was lost.
 
   /// Attributes from an arc. Another version than the one known: the map is forgotten.
   void saw(const wire::Attr& seen);

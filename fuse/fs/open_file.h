@@ -14,10 +14,10 @@ struct OpenFile {
   std::uint64_t errors_seen = 0;  ///< Of the inode's: each is reported once by every handle.
   ReadAhead ahead;
 
-  /// io_error once what this handle's program may have written was lost with the session.
+  /// io_error once what this handle's program may have written or locked was lost with the session.
   Result<void> usable() const {
     if (session > inode->lost_session) return {};
-    return Error{Errc::io_error, "the session expired while this handle had unsynced data"};
+    return Error{Errc::io_error, "the session expired while this file had locks or unsynced data"};
   }
   /// The failure behind this handle's back, if it has not reported it yet.
   Result<void> take_error() {

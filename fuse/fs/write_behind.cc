@@ -13,8 +13,35 @@ awaitable<Result<void>> WriteBehind::write(std::shared_ptr<OpenFile> file, std::
   CO_TRY_VOID(file->take_error());
   for (std::size_t done = 0; done < bytes.size(); done += kWriteBlockBytes) {
     CO_TRY_VOID(co_await wait_for_room());
+    CO_TRY_VOID(co_await make_uniform(file->inode, false));
     CO_TRY_VOID(file->usable());
     take(file->inode, offset + done, bytes.slice(done, kWriteBlockBytes));
+  }
+  co_return Result<void>();
+}
+
+awaitable<Result<void>> WriteBehind::append(std::shared_ptr<OpenFile> file, std::uint64_t expected, Bytes bytes) {
+  CO_TRY_VOID(file->take_error());
+  CO_TRY_VOID(co_await wait_for_room());
+  auto inode = file->inode;
+  CO_TRY_VOID(co_await make_uniform(inode, true));
+  CO_TRY_VOID(file->usable());
+  const auto end = inode->unsent.empty() ? inode->attr.size() : inode->unsent.end();
+  if (end > kFileBytesMax || bytes.size() > kFileBytesMax - end)
+    co_return Error{Errc::file_too_large, "a write beyond 2^63 bytes"};
+  // All at once: what one call appends is not torn apart.
+  for (std::size_t done = 0; done < bytes.size(); done += kWriteBlockBytes)
+    take(inode, end + done, bytes.slice(done, kWriteBlockBytes));
+  if (end != expected) core_.pages_are_old(inode->ino);
+  co_return Result<void>();
+}
+
+awaitable<Result<void>> WriteBehind::make_uniform(std::shared_ptr<InodeState> inode, bool appending) {
+  while (inode->appending != appending) {
+    if (inode->unsent.empty())
+      inode->appending = appending;
+    else
+      CO_TRY_VOID(co_await commit(inode));
   }
   co_return Result<void>();
 }

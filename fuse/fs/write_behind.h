@@ -32,6 +32,8 @@ class WriteBehind {
   void start();
 
   awaitable<Result<void>> write(std::shared_ptr<OpenFile> file, std::uint64_t offset, Bytes bytes);
+  /// The same at the file's end, wherever that is once it is committed. `expected`: where the kernel put its pages.
+  awaitable<Result<void>> append(std::shared_ptr<OpenFile> file, std::uint64_t expected, Bytes bytes);
   /// Everything written before this call is committed when it returns.
   awaitable<Result<void>> commit(std::shared_ptr<InodeState> inode);
 
@@ -39,6 +41,8 @@ class WriteBehind {
   using Pieces = std::vector<Unsent::Piece>;
   enum class Progress { made, plan_again };
 
+  /// What is unsent is appended, or none of it, before more of the one kind comes.
+  awaitable<Result<void>> make_uniform(std::shared_ptr<InodeState> inode, bool appending);
   bool full() const;
   awaitable<Result<void>> wait_for_room();
   void take(const std::shared_ptr<InodeState>& inode, std::uint64_t offset, Bytes bytes);

@@ -1,6 +1,8 @@
 #include "fuse/mount/attributes.h"
 
+#include <fcntl.h>
 #include <linux/falloc.h>
+#include <sys/file.h>
 
 #include <algorithm>
 #include <limits>
@@ -11,6 +13,8 @@ namespace {
 
 constexpr std::int64_t kSecond = 1'000'000'000;
 constexpr std::uint64_t kStatBlockBytes = 512;
+/// OFFSET_MAX: to the end of the file, however long it becomes.
+constexpr std::uint64_t kLockEnd = std::numeric_limits<off_t>::max();
 
 timespec timespec_of(std::int64_t nanoseconds) {
   auto seconds = nanoseconds / kSecond;
@@ -137,6 +141,42 @@ std::optional<Allocate> allocate_of(int mode) {
 
 bool changes_nothing(const SetAttributes& set) {
   return !set.mode && !set.uid && !set.gid && !set.size && !set.atime && !set.mtime && !set.atime_now && !set.mtime_now;
+}
+
+wire::FileLock lock_of(const struct flock& lock, std::uint64_t owner) {
+  wire::FileLock out;
+  out.set_kind(wire::FileLock::RECORD);
+  out.set_type(lock.l_type == F_UNLCK   ? wire::FileLock::NONE
+               : lock.l_type == F_RDLCK ? wire::FileLock::SHARED
+                                        : wire::FileLock::EXCLUSIVE);
+  out.set_owner(owner);
+  out.set_start(static_cast<std::uint64_t>(lock.l_start));
+  out.set_end(lock.l_len == 0 ? kLockEnd : static_cast<std::uint64_t>(lock.l_start + lock.l_len - 1));
+  out.set_pid(static_cast<std::uint32_t>(lock.l_pid));
+  return out;
+}
+
+struct flock flock_of(const std::optional<wire::FileLock>& lock) {
+  struct flock out{};
+  out.l_type = F_UNLCK;
+  out.l_whence = SEEK_SET;
+  if (!lock) return out;
+  out.l_type = lock->type() == wire::FileLock::SHARED ? F_RDLCK : F_WRLCK;
+  out.l_start = static_cast<off_t>(lock->start());
+  out.l_len = lock->end() == kLockEnd ? 0 : static_cast<off_t>(lock->end() - lock->start() + 1);
+  out.l_pid = static_cast<pid_t>(lock->pid());
+  return out;
+}
+
+wire::FileLock whole_lock_of(int operation, std::uint64_t owner) {
+  wire::FileLock out;
+  out.set_kind(wire::FileLock::FLOCK);
+  out.set_type(operation & LOCK_UN   ? wire::FileLock::NONE
+               : operation & LOCK_SH ? wire::FileLock::SHARED
+                                     : wire::FileLock::EXCLUSIVE);
+  out.set_owner(owner);
+  out.set_end(kLockEnd);
+  return out;
 }
 
 std::uint32_t without_set_id(std::uint32_t mode) {

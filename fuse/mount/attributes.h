@@ -37,6 +37,12 @@ SetAttributes changes_of(const struct stat& wanted, int to_set);
 std::optional<Allocate> allocate_of(int mode);
 bool changes_nothing(const SetAttributes& set);
 
+/// fcntl(2)'s idea of a lock, and back: none in the way is F_UNLCK.
+wire::FileLock lock_of(const struct flock& lock, std::uint64_t owner);
+struct flock flock_of(const std::optional<wire::FileLock>& lock);
+/// flock(2)'s, of a whole file.
+wire::FileLock whole_lock_of(int operation, std::uint64_t owner);
+
 /// The mode after a write or truncate by an ordinary user: set-user-ID goes, set-group-ID goes where the group may
 /// execute (elsewhere it once meant mandatory locking).
 std::uint32_t without_set_id(std::uint32_t mode);

@@ -1,5 +1,7 @@
 #include "fuse/mount/callbacks.h"
 
+#include <fcntl.h>
+#include <sys/file.h>
 #include <sys/xattr.h>
 
 #include <cerrno>
@@ -22,11 +24,11 @@ constexpr unsigned kCongestionThreshold = 48;
 /// What is not named here stays off. In particular: the write-back cache (incoherent between mounts), splice (gains
 /// nothing), EXPORT_SUPPORT (handles outlive no restart), HANDLE_KILLPRIV (so that the kernel clears set-id bits with a
 /// SETATTR), AUTO_INVAL_DATA (with attribute timeout 0 it costs one call
-/// for every read(2), also of cached pages; close-to-open needs it not, opens invalidate), POSIX_LOCKS and FLOCK_LOCKS
-/// (the kernel keeps locks itself, within this mount), CACHE_SYMLINKS.
+/// for every read(2), also of cached pages; close-to-open needs it not, opens invalidate), CACHE_SYMLINKS.
 constexpr unsigned kCapabilities = FUSE_CAP_ASYNC_READ | FUSE_CAP_ATOMIC_O_TRUNC | FUSE_CAP_ASYNC_DIO |
                                    FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_READDIRPLUS | FUSE_CAP_READDIRPLUS_AUTO |
-                                   FUSE_CAP_POSIX_ACL | FUSE_CAP_DONT_MASK;
+                                   FUSE_CAP_POSIX_ACL | FUSE_CAP_DONT_MASK | FUSE_CAP_POSIX_LOCKS |
+                                   FUSE_CAP_FLOCK_LOCKS;
 
 Target& target_of(fuse_req_t request) {
   return *static_cast<Target*>(fuse_req_userdata(request));
@@ -134,12 +136,26 @@ void read(fuse_req_t request, fuse_ino_t, size_t size, off_t offset, fuse_file_i
 }
 
 void write_buf(fuse_req_t request, fuse_ino_t, fuse_bufvec* bytes, off_t offset, fuse_file_info* info) {
-  post(request, "write", &Operations::write, info->fh, static_cast<std::uint64_t>(offset),
-       ReceiveBuffer::written(*bytes));
+  // As it stands by now: F_SETFL may have set or cleared it.
+  auto member = info->flags & O_APPEND ? &Operations::append : &Operations::write;
+  post(request, "write", member, info->fh, static_cast<std::uint64_t>(offset), ReceiveBuffer::written(*bytes));
 }
 
 void flush(fuse_req_t request, fuse_ino_t, fuse_file_info* info) {
-  post(request, "flush", &Operations::flush, info->fh);
+  post(request, "flush", &Operations::flush, info->fh, info->lock_owner);
+}
+
+void getlk(fuse_req_t request, fuse_ino_t, fuse_file_info* info, struct flock* lock) {
+  post(request, "getlk", &Operations::test_lock, info->fh, lock_of(*lock, info->lock_owner));
+}
+
+void setlk(fuse_req_t request, fuse_ino_t ino, fuse_file_info* info, struct flock* lock, int waits) {
+  post(request, "setlk", &Operations::lock, ino, info->fh, lock_of(*lock, info->lock_owner), waits != 0);
+}
+
+void flock(fuse_req_t request, fuse_ino_t ino, fuse_file_info* info, int operation) {
+  post(request, "flock", &Operations::lock, ino, info->fh, whole_lock_of(operation, info->lock_owner),
+       (operation & LOCK_NB) == 0);
 }
 
 void fsync(fuse_req_t request, fuse_ino_t ino, int, fuse_file_info* info) {
@@ -249,8 +265,11 @@ constexpr fuse_lowlevel_ops kCallbacks = {
     .listxattr = listxattr,
     .removexattr = removexattr,
     .create = create,
+    .getlk = getlk,
+    .setlk = setlk,
     .ioctl = ioctl,
     .write_buf = write_buf,
+    .flock = flock,
     .fallocate = fallocate,
     .readdirplus = readdirplus,
     .lseek = lseek,

@@ -5,6 +5,7 @@
 #include <cerrno>
 
 #include "fuse/mount/attributes.h"
+#include "fuse/mount/interruptible.h"
 #include "proto/wire/acl.h"
 
 namespace chordfs::mount {
@@ -49,13 +50,12 @@ awaitable<void> Operations::rename(Request request, Ino dir, std::string name, I
 }
 
 void Operations::describe(fuse_file_info& info, const Opened& opened) {
-  bool reads_only = (info.flags & O_ACCMODE) == O_RDONLY;
   bool writes_only = (info.flags & O_ACCMODE) == O_WRONLY;
   info.fh = opened.handle;
   info.keep_cache = opened.unchanged;
   info.direct_io = kDirectIoForWriteOnly && writes_only;
-  // Nothing was written through it, so close need not ask.
-  info.noflush = reads_only;
+  // Also of one that only reads: its process may have locks, which end with close.
+  info.noflush = 0;
 }
 
 awaitable<void> Operations::create(Request request, Ino dir, std::string name, NewObject object, fuse_file_info info) {
@@ -119,8 +119,35 @@ awaitable<void> Operations::write(Request request, Handle handle, std::uint64_t 
   request.written(size);
 }
 
-awaitable<void> Operations::flush(Request request, Handle handle) {
-  request.finish(co_await files_.flush(handle));
+awaitable<void> Operations::append(Request request, Handle handle, std::uint64_t offset, Bytes bytes) {
+  auto size = bytes.size();
+  auto done = co_await files_.append(handle, offset, std::move(bytes));
+  if (!done) co_return request.fail(done.error());
+  request.written(size);
+}
+
+awaitable<void> Operations::flush(Request request, Handle handle, std::uint64_t lock_owner) {
+  request.finish(co_await files_.close(handle, lock_owner));
+}
+
+awaitable<void> Operations::test_lock(Request request, Handle handle, wire::FileLock lock) {
+  auto found = co_await files_.test_lock(handle, std::move(lock));
+  if (!found) co_return request.fail(found.error());
+  request.lock(*found);
+}
+
+awaitable<void> Operations::lock(Request request, Ino ino, Handle handle, wire::FileLock lock, bool waits) {
+  Result<bool> old = false;
+  if (waits) {
+    Interruptible signals(request, files_.client().runtime().executor());
+    old = co_await files_.lock(handle, std::move(lock), signals.interruption());
+  } else {
+    old = co_await files_.lock(handle, std::move(lock), nullptr);
+  }
+  // What the program reads from now on is what others wrote before they unlocked.
+  if (old && *old) co_await invalidator_.drop_pages(ino);
+  if (!old) co_return request.fail(old.error());
+  request.finish();
 }
 
 awaitable<void> Operations::sync(Request request, Handle handle, Ino ino) {

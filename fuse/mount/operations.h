@@ -4,7 +4,7 @@
 //
 // Permissions were checked by the kernel (default_permissions); they are not checked again, because it also sends
 // changes of its own in the name of the user who writes (clearing set-id bits).
-// Locks and copy_file_range are the kernel's own: it does not ask.
+// copy_file_range is the kernel's own: it does not ask.
 
 #include <cstdint>
 #include <map>
@@ -13,6 +13,7 @@
 
 #include "fuse/fs/filesystem.h"
 #include "fuse/mount/directory.h"
+#include "fuse/mount/invalidator.h"
 #include "fuse/mount/request.h"
 #include "proto/base/bytes.h"
 
@@ -23,7 +24,7 @@ inline constexpr bool kDirectIoForWriteOnly = false;
 
 class Operations {
  public:
-  explicit Operations(FileSystem& files) : files_(files) {}
+  Operations(FileSystem& files, Invalidator& invalidator) : files_(files), invalidator_(invalidator) {}
   Operations(const Operations&) = delete;
 
   awaitable<void> lookup(Request request, Ino dir, std::string name);
@@ -40,7 +41,10 @@ class Operations {
   awaitable<void> open(Request request, Ino ino, fuse_file_info info);
   awaitable<void> read(Request request, Handle handle, std::uint64_t offset, std::size_t size);
   awaitable<void> write(Request request, Handle handle, std::uint64_t offset, Bytes bytes);
-  awaitable<void> flush(Request request, Handle handle);
+  awaitable<void> append(Request request, Handle handle, std::uint64_t offset, Bytes bytes);
+  awaitable<void> flush(Request request, Handle handle, std::uint64_t lock_owner);
+  awaitable<void> test_lock(Request request, Handle handle, wire::FileLock lock);
+  awaitable<void> lock(Request request, Ino ino, Handle handle, wire::FileLock lock, bool waits);
   awaitable<void> sync(Request request, Handle handle, Ino ino);
   awaitable<void> sync_directory(Request request, Ino ino);
   awaitable<void> allocate(Request request, Handle handle, std::uint64_t offset, std::uint64_t length, Allocate how);
@@ -68,6 +72,7 @@ class Operations {
   static void describe(fuse_file_info& info, const Opened& opened);
 
   FileSystem& files_;
+  Invalidator& invalidator_;
   std::map<Handle, std::shared_ptr<Directory>> directories_;
   Handle next_directory_ = 1;
 };

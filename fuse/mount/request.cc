@@ -81,6 +81,11 @@ void Request::usage(const Usage& usage) {
   fuse_reply_statfs(take(), &out);
 }
 
+void Request::lock(const std::optional<wire::FileLock>& lock) {
+  auto out = flock_of(lock);
+  fuse_reply_lock(take(), &out);
+}
+
 void Request::extended(std::string_view value, std::size_t room) {
   if (room == 0)
     fuse_reply_xattr(take(), value.size());

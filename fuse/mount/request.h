@@ -3,6 +3,7 @@
 // answers EIO, so that no program waits for ever.
 // Owner: the coroutine that serves it. Thread: any; replies are one write to the device.
 
+#include <optional>
 #include <string_view>
 #include <utility>
 
@@ -41,10 +42,13 @@ class Request {
   void written(std::size_t size) { fuse_reply_write(take(), size); }
   void offset(std::uint64_t offset) { fuse_reply_lseek(take(), static_cast<off_t>(offset)); }
   void usage(const Usage& usage);
+  /// F_GETLK: the lock that is in the way, or that none is.
+  void lock(const std::optional<wire::FileLock>& lock);
   /// An extended attribute or a list of them: `room` 0 asks for the size only.
   void extended(std::string_view value, std::size_t room);
 
  private:
+  friend class Interruptible;
   fuse_req_t take() { return std::exchange(request_, nullptr); }
 
   fuse_req_t request_;

@@ -79,7 +79,12 @@ class SignalsBlocked {
 }  // namespace
 
 Session::Session(Runtime& runtime, FileSystem& files)
-    : runtime_(runtime), inbox_(runtime), operations_(files), target_{inbox_, operations_} {
+    : runtime_(runtime),
+      inbox_(runtime),
+      files_(files),
+      invalidator_(runtime),
+      operations_(files, invalidator_),
+      target_{inbox_, operations_} {
   struct sigaction nothing{};
   nothing.sa_handler = [](int) {};  // No SA_RESTART: read(2) must return.
   sigaction(kWakeSignal, &nothing, nullptr);
@@ -104,6 +109,8 @@ Problem Session::mount(const std::string& path, const std::vector<std::string>& 
   if (auto here = mounted_at(path)) device_ = here->device;
 
   SignalsBlocked blocked;
+  invalidator_.start(session_);
+  files_.when_pages_are_old([this](Ino ino) { invalidator_.drop_pages_later(ino); });
   for (std::size_t i = 0; i < kReaders; ++i) readers_.emplace_back([this] { read_requests(); });
   return {};
 }
@@ -166,6 +173,8 @@ awaitable<void> Session::end_readers() {
 
 awaitable<void> Session::stop() {
   if (!session_) co_return;
+  files_.when_pages_are_old([](Ino) {});
+  co_await invalidator_.stop();
   co_await end_readers();
   co_await inbox_.finish(kLastCallsLimit);
   // libfuse closes the device here, and unmounts by path unless the connection is dead. It must not when our mount is

@@ -3,9 +3,9 @@
 //
 // Owner: serve(). mount(), then ready(); later stop(), after which it may be destroyed.
 // Thread: the Runtime's, except what is said of the readers: kReaders plain threads block in read(2) on the device and
-// run the callbacks; one more thread lives while an unmount is under way, because the kernel asks us to write back
-// first. Each tells the Runtime's thread of its end by a post.
-// Errors: of mount() in a line for people; of the device in ended().
+// run the callbacks; the Invalidator has one; one more lives while an unmount is under way, because the kernel asks us
+// to write back first. Each tells the Runtime's thread of its end by a post. Errors: of mount() in a line for people;
+// of the device in ended().
 
 #include <atomic>
 #include <memory>
@@ -15,6 +15,7 @@
 
 #include "fuse/mount/callbacks.h"
 #include "fuse/mount/inbox.h"
+#include "fuse/mount/invalidator.h"
 #include "fuse/mount/libfuse.h"
 #include "fuse/mount/mount_point.h"
 #include "fuse/mount/operations.h"
@@ -59,6 +60,8 @@ class Session {
 
   Runtime& runtime_;
   Inbox inbox_;
+  FileSystem& files_;
+  Invalidator invalidator_;
   Operations operations_;
   Target target_;
   std::shared_ptr<Spares> spares_ = std::make_shared<Spares>();

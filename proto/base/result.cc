@@ -70,6 +70,14 @@ Row row_of(Errc code) {
       return {"out_of_range", ERANGE};
     case Errc::bad_handle:
       return {"bad_handle", ESTALE};
+    case Errc::would_block:
+      return {"would_block", EAGAIN};
+    case Errc::deadlock:
+      return {"deadlock", EDEADLK};
+    case Errc::interrupted:
+      return {"interrupted", EINTR};
+    case Errc::no_locks:
+      return {"no_locks", ENOLCK};
     case Errc::stale:
       return {"stale", EIO};
     case Errc::session_closed:

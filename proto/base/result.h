@@ -48,6 +48,10 @@ enum class Errc : std::uint16_t {
   too_big = 52,         ///< E2BIG, ENOSPC for attributes: value over the cap
   out_of_range = 53,    ///< ERANGE: buffer too small
   bad_handle = 54,      ///< EBADF, ESTALE: the inode is gone
+  would_block = 55,     ///< EAGAIN: a lock of somebody else is in the way
+  deadlock = 56,        ///< EDEADLK: whoever holds the lock waits for one of the asker's own
+  interrupted = 57,     ///< EINTR: the program was sent a signal while it waited
+  no_locks = 58,        ///< ENOLCK: too many locks on one file
 
   // Between client and tree; programs never see these.
   stale = 60,           ///< tree: what the caller expected is no longer so · did not happen · read again, plan again

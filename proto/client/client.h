@@ -27,6 +27,10 @@ inline constexpr Duration kClientCallTimeout = 1s;
 inline constexpr std::size_t kSessionCallsMax = 64;
 inline constexpr Duration kSessionRenewEvery = 3s;
 inline constexpr Duration kSessionTtl = 12s;
+/// Renewed so lately, a session cannot have been closed; afterwards it may have been.
+inline constexpr Duration kSessionSureFor = kSessionTtl - 3s;
+/// How long what a session tells of its waiting for locks counts.
+inline constexpr Duration kLockWaitAge = 2s;
 
 /// One hop of a lookup, for people: whom we asked, what it said, how long it took.
 struct Hop {
@@ -70,6 +74,10 @@ class Client {
   /// Opens a session and renews it until close_session(). Transactions need one. `name` is for people.
   virtual awaitable<Result<void>> open_session(std::string name) = 0;
   virtual awaitable<void> close_session() = 0;
+
+  /// Asks, if it has not been renewed for kSessionSureFor: this process may have been stopped for longer than the
+  /// session lives. session_closed: it is over, and with it every lock.
+  virtual awaitable<Result<void>> confirm_session() { co_return Result<void>(); }
 
   /// Parts that lie in one arc are one log entry; several are a two-phase commit. Exactly once, or an error; after
   /// `unavailable` it may have happened. Never returns `locked` or `busy`: it waits and retries until the deadline.

@@ -370,10 +370,12 @@ awaitable<Result<void>> RingClient::open_session(std::string name) {
   if (session_ != 0) co_return Result<void>();
   wire::Operation operation;
   operation.mutable_open_session()->set_name(std::move(name));
+  const auto asked = runtime_.now();
   // A retry that opens two leaves one that nobody renews: it expires.
   CO_TRY(auto answer, co_await operate(random_arc(), std::move(operation)));
   if (answer.error() != 0) co_return Error{static_cast<Errc>(answer.error()), answer.context()};
   session_ = last_session_ = answer.session();
+  renewed_ = asked;
   if (!std::exchange(renewing_, true)) tasks_.spawn("renew the session", renew());
   co_return Result<void>();
 }
@@ -397,7 +399,17 @@ awaitable<void> RingClient::renew() {
   }
 }
 
+awaitable<Result<void>> RingClient::confirm_session() {
+  if (session_ == 0) co_return Error{Errc::session_closed, "the session has expired"};
+  if (runtime_.now() - renewed_ < kSessionSureFor) co_return Result<void>();
+  co_await assert_opens(arc_of_ino(session_), {});
+  if (session_ == 0) co_return Error{Errc::session_closed, "the session has expired"};
+  if (runtime_.now() - renewed_ < kSessionSureFor) co_return Result<void>();
+  co_return Error{Errc::unavailable, "whether the session is still open, nobody says"};
+}
+
 awaitable<void> RingClient::assert_opens(ArcNumber arc, std::vector<std::uint64_t> inos) {
+  const auto asked = runtime_.now();
   Request request;
   auto& opens = *request.header.mutable_assert_opens();
   opens.set_arc(arc);
@@ -405,6 +417,7 @@ awaitable<void> RingClient::assert_opens(ArcNumber arc, std::vector<std::uint64_
   opens.set_session(session);
   opens.mutable_inos()->Add(inos.begin(), inos.end());
   auto reply = co_await call_arc(arc, std::move(request), kSessionRenewEvery);
+  if (reply && session_ == session && arc == arc_of_ino(session)) renewed_ = std::max(renewed_, asked);
   if (reply.code() == Errc::session_closed && session_ == session) session_ = 0;
 }
 

@@ -46,6 +46,7 @@ class RingClient : public Client {
 
   awaitable<Result<void>> open_session(std::string name) override;
   awaitable<void> close_session() override;
+  awaitable<Result<void>> confirm_session() override;
   awaitable<Result<wire::Answer>> transact(wire::Transaction transaction, std::uint64_t opened) override;
   awaitable<Result<wire::QueryAnswer>> query(ArcNumber arc, wire::Query query) override;
   awaitable<Result<wire::QueryAnswer>> look(ArcNumber arc, wire::Query query) override;
@@ -94,6 +95,7 @@ class RingClient : public Client {
   std::uint64_t session_ = 0;
   std::uint64_t last_session_ = 0;
   bool renewing_ = false;
+  Time renewed_{};  ///< The session was open at this moment or later.
   std::uint64_t next_seq_ = 1;
   std::set<std::uint64_t> outstanding_;
   Semaphore places_{kSessionCallsMax};

@@ -55,6 +55,7 @@ class FilesScenario {
     report.numbers["doubts"] = load_.oracle().doubts();
     report.numbers["objects made"] = load_.oracle().size();
     report.numbers["mounts killed while they wrote"] = load_.vanished();
+    report.numbers["added under locks"] = load_.added();
     report.numbers["register histories given up"] = load_.registers_given_up();
     report.numbers["nodes ended by their disk"] = ring_.disk_ends();
     return report;

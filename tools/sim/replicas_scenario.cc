@@ -95,6 +95,7 @@ class ReplicasScenario {
     report.numbers["operations failed"] = load_.failed();
     report.numbers["operations unknown"] = load_.oracle().doubts();
     report.numbers["mounts killed while they wrote"] = load_.vanished();
+    report.numbers["added under locks"] = load_.added();
     report.numbers["objects made"] = load_.oracle().size();
     report.numbers["register histories given up"] = load_.registers_given_up();
     return report;

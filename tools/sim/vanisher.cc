@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "tools/sim/lock_worker.h"
+
 namespace chordfs {
 
 namespace {
@@ -12,6 +14,8 @@ constexpr Duration kStrikeEvery = 4s;
 constexpr Duration kDeadMax = 3s;
 constexpr Duration kPauseMax = 20s;
 constexpr double kKilled = 0.6;
+/// Among the workers with locks: like no other.
+constexpr std::uint32_t kNumber = 1000;
 /// More than a block, so that the first is stored long before anything is committed; then a while before it is.
 constexpr std::size_t kWriteBytes = 64U << 10, kWrites = 20;
 constexpr Duration kThinkMax = 900ms, kRestMax = 2s;
@@ -24,15 +28,20 @@ class Workload::Vanisher::Mount final : public Program {
       : vanisher_(vanisher),
         runtime_(runtime),
         client_(runtime, transport, vanisher.load_.ring_.endpoints()),
-        files_(client_) {}
+        files_(client_),
+        locks_(vanisher.load_, runtime, files_, kNumber) {}
 
   awaitable<void> run() override {
     while (!co_await client_.connect()) co_await runtime_.sleep(kAgain);
     while (!co_await files_.start("a mount that vanishes")) co_await runtime_.sleep(kAgain);
     mounted_ = true;
     if (vanisher_.file_ == 0) co_await make_file();
+    // Struck while it holds a lock, too.
     for (;;)
-      if (!co_await write()) co_await runtime_.sleep(kAgain);
+      if (!vanisher_.load_.counters_.empty() && vanisher_.rng_.chance(0.5))
+        co_await locks_.add();
+      else if (!co_await write())
+        co_await runtime_.sleep(kAgain);
   }
   awaitable<void> stop() override {
     if (std::exchange(mounted_, false)) co_await files_.stop();
@@ -68,6 +77,7 @@ class Workload::Vanisher::Mount final : public Program {
   Runtime& runtime_;
   RingClient client_;
   FileSystem files_;
+  LockWorker locks_;
   bool mounted_ = false;
 };
 

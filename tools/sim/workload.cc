@@ -6,6 +6,7 @@
 #include <set>
 
 #include "tools/sim/sign_worker.h"
+#include "tools/sim/lock_worker.h"
 #include "tools/sim/vanisher.h"
 #include "tools/sim/worker.h"
 
@@ -13,6 +14,7 @@ namespace chordfs {
 
 namespace {
 constexpr int kBlockLooks = 60;
+constexpr std::uint64_t kCounterFarOff = 100'000;
 constexpr Duration kPrepareMax = 2min;
 constexpr Duration kFinishMax = 2min;
 /// Sessions of mounts that were cut off expire, then orphans go.
@@ -55,6 +57,7 @@ class Workload::Mount final : public Program {
                                                   static_cast<std::uint32_t>(number * load.options_.workers + i)));
     registers_ = std::make_unique<RegisterWorker>(load, runtime, *files_, number);
     signs_ = std::make_unique<SignWorker>(load, runtime, *files_, number);
+    locks_ = std::make_unique<LockWorker>(load, runtime, *files_, number);
   }
 
   awaitable<void> run() override {
@@ -68,6 +71,7 @@ class Workload::Mount final : public Program {
     for (auto& worker : workers_) tasks_.spawn("worker", worker->run());
     if (!load_.registers_.empty()) tasks_.spawn("register worker", registers_->run());
     if (load_.sign_ != 0) tasks_.spawn("sign worker", signs_->run());
+    tasks_.spawn("lock worker", locks_->run());
     co_await tasks_.join();
     co_await unmount();
     --load_.working_;
@@ -91,6 +95,15 @@ class Workload::Mount final : public Program {
     if (!load_.judge("prepare", shared)) co_return load_.ring_.violation(shared.error().text());
     load_.shared_ = load_.oracle_.add(
         {.ino = shared->ino(), .type = wire::FILE_DIRECTORY, .names = {{Oracle::kRoot, "shared"}}, .contents = {}});
+    // One in the record, one in blocks.
+    for (std::uint64_t offset : {std::uint64_t{0}, kCounterFarOff}) {
+      auto name = fmt::format("counter{}", load_.counters_.size());
+      NewObject file{.type = wire::FILE_REGULAR, .mode = 0666, .target = {}};
+      auto made = co_await files_->make(shared->ino(), name, file, kCaller);
+      if (!load_.judge("prepare", made)) co_return load_.ring_.violation(made.error().text());
+      load_.oracle_.add({.ino = made->ino(), .names = {{load_.shared_, name}}, .contents = {}, .any_contents = true});
+      load_.counters_.push_back({.ino = made->ino(), .offset = offset});
+    }
     for (std::size_t i = 0; i < load_.options_.registers; ++i) {
       auto name = fmt::format("register{}", i);
       NewObject file{.type = wire::FILE_REGULAR, .mode = 0666, .target = {}};
@@ -123,6 +136,7 @@ class Workload::Mount final : public Program {
   std::vector<std::unique_ptr<Worker>> workers_;
   std::unique_ptr<RegisterWorker> registers_;
   std::unique_ptr<SignWorker> signs_;
+  std::unique_ptr<LockWorker> locks_;
   bool mounted_ = false;
   TaskGroup tasks_;
 };
@@ -155,6 +169,7 @@ class Workload::Auditor final : public Program {
       co_return lowered.error();
     CO_TRY(auto found, co_await walk_tree(files_));
     for (auto& wrong : load_.oracle_.compare(found)) load_.ring_.violation(std::move(wrong));
+    CO_TRY_VOID(co_await judge_counters());
     co_await files_.stop();
     mounted_ = false;
 
@@ -169,6 +184,25 @@ class Workload::Auditor final : public Program {
       co_await runtime_.sleep(kCleanPoll);
     }
     CO_TRY_VOID(co_await judge_blocks(found));
+    co_return Result<void>();
+  }
+
+  /// I25: what was added under a lock is there; and nobody holds any more.
+  awaitable<Result<void>> judge_counters() {
+    for (auto& counter : load_.counters_) {
+      CO_TRY(auto opened, co_await files_.open(counter.ino, false));
+      wire::FileLock lock;
+      lock.set_type(wire::FileLock::EXCLUSIVE);
+      lock.set_owner(1);
+      // Of mounts that are no more, until their sessions have expired.
+      CO_TRY_VOID(co_await files_.lock(opened.handle, lock, std::make_shared<Interruption>()));
+      CO_TRY(auto bytes, co_await files_.read(opened.handle, counter.offset, Counter::kDigits));
+      co_await files_.release(opened.handle);
+      auto value = Counter::parse(bytes.view());
+      if (!value || *value < counter.added || *value > counter.added + counter.in_doubt)
+        load_.ring_.violation(fmt::format("I25: a counter is {} in the end; {} acknowledged, {} in doubt", bytes.view(),
+                                          counter.added, counter.in_doubt));
+    }
     co_return Result<void>();
   }
 
@@ -337,6 +371,12 @@ void Workload::verify() {
   auto verdict = check_linearizable(history_);
   if (verdict.outcome == Verdict::Outcome::violated) ring_.violation("not linearizable: " + verdict.explanation);
   if (verdict.outcome == Verdict::Outcome::gave_up) ++registers_given_up_;
+}
+
+std::uint64_t Workload::added() const {
+  std::uint64_t sum = 0;
+  for (const auto& counter : counters_) sum += counter.added;
+  return sum;
 }
 
 std::uint64_t Workload::vanished() const {

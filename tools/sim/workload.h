@@ -2,7 +2,8 @@
 // Workload: hosts with mounts on which programs work: files made, written, read back, renamed, linked and removed by
 // workers, each under names of its own (in its own directory and in one that all share), and registers: small files
 // that everybody overwrites whole and reads, whose history must be linearizable (close-to-open: a write is open to
-// flush); and a mount that is killed or stopped while it writes (vanisher.h).
+// flush); counters that everybody adds to under locks (lock_worker.h); and a mount that is killed or stopped while it
+// writes (vanisher.h).
 //
 // Owner: the scenario; ends before its RingWorld. Thread: the world's. Errors: what is certainly wrong goes to
 // RingWorld::violation at once; what an error leaves unknown goes to the Oracle.
@@ -58,6 +59,8 @@ class Workload {
   std::size_t client_count() const { return clients_.size(); }
   /// How often a mount was killed while it wrote.
   std::uint64_t vanished() const;
+  /// To all counters, acknowledged.
+  std::uint64_t added() const;
   std::uint64_t registers_given_up() const { return registers_given_up_; }
 
  private:
@@ -66,8 +69,20 @@ class Workload {
   class Worker;
   class RegisterWorker;
   class SignWorker;
+  class LockWorker;
   class Auditor;
   class Vanisher;
+
+  /// Twenty digits somewhere in a file.
+  struct Counter {
+    static constexpr std::size_t kDigits = 20;
+    static Result<std::uint64_t> parse(std::string_view bytes);
+    static std::string text(std::uint64_t value);
+    Ino ino = 0;
+    std::uint64_t offset = 0;
+    std::uint64_t added = 0;     ///< Acknowledged.
+    std::uint64_t in_doubt = 0;  ///< Under way, or ended with an error: may have been added, or not.
+  };
 
   void took(std::string_view what, Duration time);
   /// Counts it. An error that only the tree gives cannot happen to who owns all the names: a violation.
@@ -85,6 +100,7 @@ class Workload {
   std::vector<Ino> registers_;
   ArcNumber registers_arc_ = 0;
   Ino sign_ = 0, signs_ = 0;  ///< A file whose time all change; a directory in which all give it a name, or take it away.
+  std::vector<Counter> counters_;
   std::vector<SimHost*> clients_;
   std::unique_ptr<Vanisher> vanisher_;
   std::size_t ready_ = 0, working_ = 0;

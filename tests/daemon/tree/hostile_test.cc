@@ -21,10 +21,23 @@ wire::FileType some_type(Action& action) {
   return static_cast<wire::FileType>(action.below(4));
 }
 
+wire::Step some_lock(std::uint64_t ino, Action& action) {
+  wire::Step step;
+  auto& set = *step.mutable_set_lock();
+  set.set_ino(ino);
+  set.set_yield(action.below(4) == 0);
+  set.mutable_lock()->set_kind(static_cast<wire::FileLock::Kind>(action.below(3)));
+  set.mutable_lock()->set_type(static_cast<wire::FileLock::Type>(action.below(4)));
+  set.mutable_lock()->set_owner(action.below(2));
+  set.mutable_lock()->set_start(action.below(20));
+  set.mutable_lock()->set_end(action.below(8) == 0 ? ~action.below(9) : action.below(30));
+  return step;
+}
+
 wire::Step some_step(const World& world, Action& action) {
   auto ino = some_number(world, action), other = some_number(world, action);
   auto kind = static_cast<wire::UnlinkInode::Kind>(action.below(3));
-  switch (action.below(14)) {
+  switch (action.below(16)) {
     case 0:
       return insert(ino, some_name(action), other, some_type(action), some_number(world, action));
     case 1:
@@ -51,6 +64,9 @@ wire::Step some_step(const World& world, Action& action) {
       return remove_xattr(ino, some_name(action));
     case 12:
       return dirmove();
+    case 13:
+    case 14:
+      return some_lock(ino, action);
     default:
       return {};
   }
