@@ -22,7 +22,13 @@ shows() {  # shows POINT WORD...: each is in the kernel's list of mounts.
     [[ ,${facts// /,}, == *,"$word",* ]] || fail "the mount does not show '$word': $facts"
   done
 }
-all_ended() { [ "$(marked "$work" | wc -l)" -eq $((${#node_pid[@]} + ${#mount_pid[@]})) ]; }
+all_ended() {
+  local left
+  left=$(marked "$work")
+  # shellcheck disable=SC2086
+  ps -o pid=,stat=,wchan=,args= -p $left >"$work/log/mount-left.log" || true  # Shown after a failure.
+  [ "$(wc -w <<<"$left")" -eq $((${#node_pid[@]} + ${#mount_pid[@]})) ]
+}
 end_mount() {  # By umount(8), which waits for nobody; its process ends.
   if [ "$(id -u)" -eq 0 ]; then umount "$1"; else fusermount3 -u "$1"; fi
   wait_until "the process of $1 ends" 60 all_ended
