@@ -133,6 +133,13 @@ wire::Attr Core::shown(const wire::Attr& attr) {
   return state ? state->shown(attr) : attr;
 }
 
+void Core::remember(InodeState& inode, std::uint64_t index, std::shared_ptr<const MapPiece> piece) {
+  inode.map.remember(index, piece);
+  if (piece->record) return;
+  const auto cost = kPieceCost + piece->extents.size() * kExtentCost;
+  maps_.put({inode.ino, index}, std::move(piece), cost);
+}
+
 void Core::count_unsent(InodeState& state) {
   auto bytes = state.unsent.bytes();
   unsent_bytes += bytes;

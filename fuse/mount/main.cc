@@ -56,7 +56,7 @@ std::string session_name(const Options& options) {
 
 awaitable<Problem> run_filesystem(Runtime& runtime, Client& client, asio::signal_set& signals, const Options& options,
                                   Launch& launch) {
-  FileSystem files(client);
+  FileSystem files(client, options.cache_bytes);
   auto started = co_await files.start(session_name(options));
   Problem problem;
   if (started)

@@ -113,6 +113,10 @@ Result<void> add_one(std::string_view option, Unknown unknown, Options& out) {
   std::optional<std::string_view> value;
   if (equals != option.npos) value = option.substr(equals + 1);
   if (name.starts_with("x-") || name.starts_with("X-") || add_own(name, value, out)) return {};
+  if (name == "cache-size" && value) {
+    TRY(out.cache_bytes, parse_cache_size(std::string(*value)));
+    return {};
+  }
   const auto* word = find_word(name);
   if (!word) {
     if (unknown == Unknown::ignored) return {};

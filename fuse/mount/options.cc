@@ -4,6 +4,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cstdlib>
 
 #include "fuse/mount/mount_options.h"
 #include "proto/rpc/endpoint.h"
@@ -30,7 +31,7 @@ SOURCE is PEER[,PEER...]: PORT, HOST:PORT or [IPV6]:PORT. The same in fstab(5):
   node1:6000,node2:6000 /mnt/dht fuse.chordfs _netdev,nofail 0 0)";
 
 constexpr const char* kOptionHelp =
-    "Mount options as of mount(8) and mount.fuse3(8); also nonempty, verbose, log-file=FILE";
+    "Mount options as of mount(8) and mount.fuse3(8); also nonempty, verbose, log-file=FILE, cache-size=SIZE";
 
 /// Those for whom this name was made (mount.fuse.chordfs) call it so: /sbin/mount.TYPE SOURCE DIRECTORY [-sfnv] [-o …].
 constexpr std::string_view kHelperPrefix = "mount.";
@@ -38,6 +39,7 @@ constexpr std::string_view kHelperPrefix = "mount.";
 struct Given {
   Options options;
   std::string via;
+  std::string cache_size;
   std::vector<std::string> mount_options;
   Unknown unknown = Unknown::refused;
 };
@@ -49,6 +51,9 @@ void describe_command(CLI::App& app, Given& given) {
   app.add_option("--via", given.via, "Nodes of the ring to enter it by")->required()->type_name("PEER[,PEER...]");
   app.add_flag("-f,--foreground", options.foreground, "Stay in the foreground, log to standard error");
   app.add_option("-o", given.mount_options, kOptionHelp)->type_name("OPTION[,OPTION...]")->allow_extra_args(false);
+  app.add_option("--cache-size", given.cache_size,
+                 "Memory for what was read and what is not yet sent, at least 16M; 256M unless said otherwise")
+      ->type_name("SIZE");
   app.add_option("--log-file", options.log_file, "Append the log to this file")->type_name("FILE");
   app.add_flag("--verbose", options.verbose, "Log each call that failed, and more");
 }
@@ -83,6 +88,21 @@ Caller caller_of(std::string_view program) {
   return program.starts_with(kHelperPrefix) ? Caller::mount8 : Caller::person;
 }
 
+Result<std::uint64_t> parse_cache_size(std::string text) {
+  const auto given = text;
+  std::string problem;
+  try {
+    problem = CLI::AsSizeValue(false)(text);
+  } catch (const CLI::Error& error) {
+    problem = error.what();
+  }
+  if (!problem.empty() || given.starts_with('-'))
+    return Error{Errc::invalid, fmt::format("'{}' is no size: bytes, or with a unit, as 64M or 1GiB", given)};
+  const auto bytes = std::strtoull(text.c_str(), nullptr, 10);
+  if (bytes < kCacheBytesMin) return Error{Errc::invalid, fmt::format("a cache of {} is less than 16M", given)};
+  return bytes;
+}
+
 std::variant<Options, Exit> parse_command_line(int argc, const char* const* argv) {
   Given given;
   auto& options = given.options;
@@ -108,6 +128,11 @@ std::variant<Options, Exit> parse_command_line(int argc, const char* const* argv
   for (const auto& list : given.mount_options)
     if (auto added = add_mount_options(list, given.unknown, options); !added)
       return usage(program, added.error().context);
+  if (!given.cache_size.empty()) {
+    auto bytes = parse_cache_size(given.cache_size);
+    if (!bytes) return usage(program, bytes.error().context);
+    options.cache_bytes = *bytes;
+  }
   if (by_mount8) options.source = given.via;
   auto endpoints = parse_endpoints(given.via);
   if (!endpoints) {

@@ -7,6 +7,7 @@
 #include <variant>
 #include <vector>
 
+#include "fuse/fs/filesystem.h"
 #include "fuse/mount/exit.h"
 #include "proto/rpc/transport.h"
 
@@ -22,12 +23,16 @@ struct Options {
   bool remount = false;   ///< -o remount: the flags of a mount that exists.
   bool nonempty = false;  ///< -o nonempty: ours, libfuse 3 does not know it.
   bool verbose = false;
-  std::vector<std::string> fuse;  ///< -o: each one option, for libfuse and the kernel.
-  std::string log_file;           ///< Empty: standard error, or nowhere in the background.
+  std::vector<std::string> fuse;                   ///< -o: each one option, for libfuse and the kernel.
+  std::uint64_t cache_bytes = kCacheBytesDefault;  ///< --cache-size.
+  std::string log_file;                            ///< Empty: standard error, or nowhere in the background.
 };
 
 /// The options, or how to end at once (--help, --version, a mistake), the text having been printed.
 std::variant<Options, Exit> parse_command_line(int argc, const char* const* argv);
+
+/// Bytes, or with a unit: 64M, 1GiB.
+Result<std::uint64_t> parse_cache_size(std::string text);
 
 /// Who calls a program of this name.
 Caller caller_of(std::string_view program);

@@ -65,6 +65,15 @@ TEST(MountOptions, UnknownOnesAreNamed) {
             "chordfs-mount: 'frob' is no mount option that chordfs-mount knows (see chordfs-mount --help)\n");
 }
 
+TEST(MountOptions, SizesHaveUnitsAndALeast) {
+  EXPECT_EQ(parsed({"/mnt", "--via", "6001"}).cache_bytes, 256U << 20);
+  EXPECT_EQ(parsed({"/mnt", "--via", "6001", "--cache-size", "64M"}).cache_bytes, 64U << 20);
+  EXPECT_EQ(parsed({"/mnt", "--via", "6001", "-o", "ro,cache-size=1GiB"}).cache_bytes, 1U << 30);
+  EXPECT_EQ(parse_cache_size("20000000").value(), 20'000'000U);
+  for (const char* wrong : {"1M", "-1", "64X", "99999999999999999999G", ""})
+    EXPECT_FALSE(parse_cache_size(wrong)) << wrong;
+}
+
 TEST(MountOptions, FlagsOfARemount) {
   EXPECT_EQ(mount_flags({"rw", "nosuid", "allow_other", "ro", "suid", "noatime"}), MS_RDONLY | MS_NOATIME);
 }
