@@ -190,7 +190,7 @@ Outcome StepRunner::allocate(const wire::Allocate& step) {
   const bool grows = !step.keep_size() && end > attr->size();
   if (step.hole()) make_hole(inode, step.offset(), end);
   if (grows) attr->set_size(end);
-  if (grows || step.hole()) attr->set_mtime(state_.now());
+  attr->set_mtime(state_.now());  // As Linux: also where nothing is to be seen of it.
   attr->set_ctime(state_.now());
   state_.changed(inode);
   return {};

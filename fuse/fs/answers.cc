@@ -116,7 +116,7 @@ void Answers::keep(const wire::Query& query, const wire::QueryAnswer& answer, As
 }
 
 void Answers::trim() {
-  if (times_.size() <= kInodesTrackedMax) return;
+  if (times_.size() <= inodes_tracked_max_) return;
   times_.clear();
   floor_ = {clock_, clock_};
 }

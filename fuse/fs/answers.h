@@ -4,7 +4,7 @@
 //
 // An answer is kept under the inode that was asked about, and depends on every inode that it speaks of. forget() and
 // changed() are called before a change can be seen: they void what is kept and what is on its way (Asked).
-// Owner: Core. Thread: the Runtime's. Limits: kAnswerBytesMax.
+// Owner: Core. Thread: the Runtime's. Limits: the bytes that it is given.
 
 #include <map>
 #include <memory>
@@ -16,12 +16,10 @@
 
 namespace chordfs::fs {
 
-inline constexpr std::size_t kAnswerBytesMax = 64U << 20;
-inline constexpr std::size_t kInodesTrackedMax = 200'000;
-
 class Answers {
  public:
-  explicit Answers(Client& client) : client_(client) {}
+  Answers(Client& client, std::size_t bytes_max)
+      : client_(client), inodes_tracked_max_(bytes_max / kBytesPerInode), kept_(bytes_max) {}
 
   /// Null: ask.
   std::shared_ptr<const wire::QueryAnswer> find(const wire::Query& query);
@@ -57,8 +55,12 @@ class Answers {
   void put(Key key, std::shared_ptr<const wire::QueryAnswer> answer, const std::vector<Ino>& strict, Ino dir);
   void trim();
 
+  /// Inodes that changed are remembered in proportion to what can be kept.
+  static constexpr std::size_t kBytesPerInode = 400;
+
   Client& client_;
-  Lru<Key, Kept> kept_{kAnswerBytesMax};
+  const std::size_t inodes_tracked_max_;
+  Lru<Key, Kept> kept_;
   std::map<Ino, Times> times_;
   Times floor_;  ///< Of inodes that are not in `times_`.
   std::uint64_t clock_ = 1;

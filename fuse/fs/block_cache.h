@@ -2,7 +2,7 @@
 // BlockCache: whole blocks that were read, or are about to be. Blocks are immutable, so nothing here is ever out of
 // date. Several who want the same block at once share one fetch.
 // Owner: Reader. Thread: the Runtime's. Errors: those of Client::get_block; `corrupt` if the bytes are not those that
-// the map promises. Limits: kBlockCacheBytes, the oldest go first.
+// the map promises. Limits: so many bytes, the oldest go first.
 
 #include <map>
 #include <memory>
@@ -14,11 +14,9 @@
 
 namespace chordfs::fs {
 
-inline constexpr std::size_t kBlockCacheBytes = 96U << 20;
-
 class BlockCache {
  public:
-  explicit BlockCache(Client& client) : client_(client) {}
+  BlockCache(Client& client, std::size_t bytes_max) : client_(client), blocks_(bytes_max) {}
 
   std::optional<Bytes> find(const std::string& block);
   /// In the cache or on its way into it.
@@ -34,7 +32,7 @@ class BlockCache {
   awaitable<Result<Bytes>> fetch_verified(std::string block, std::uint32_t length, std::uint32_t crc);
 
   Client& client_;
-  Lru<std::string, Bytes> blocks_{kBlockCacheBytes};
+  Lru<std::string, Bytes> blocks_;
   std::map<std::string, std::shared_ptr<Flight>> flights_;
 };
 

@@ -20,7 +20,15 @@ wire::Transaction transaction_of(const Client& client, Ino ino, wire::Step step)
   return transaction;
 }
 
-Core::Core(Client& ring_client) : client(ring_client), tasks(ring_client.runtime()) {
+Core::Core(Client& ring_client, CacheSizes cache_sizes)
+    : client(ring_client),
+      sizes(cache_sizes),
+      tasks(ring_client.runtime()),
+      names(cache_sizes.names),
+      answers(ring_client, cache_sizes.answer_bytes),
+      directories(cache_sizes.directories),
+      closed_versions(cache_sizes.versions),
+      maps_(cache_sizes.map_bytes) {
   client.lease([this](const std::vector<Ino>& inos) {
     for (auto ino : inos) answers.forget(ino);
   });
@@ -168,6 +176,13 @@ void Core::changed(const wire::Answer& answer) {
 wire::Attr Core::shown(const wire::Attr& attr) {
   auto state = find_inode(attr.ino());
   return state ? state->shown(attr) : attr;
+}
+
+void Core::remember(InodeState& inode, std::uint64_t index, std::shared_ptr<const MapPiece> piece) {
+  inode.map.remember(index, piece);
+  if (piece->record) return;
+  const auto cost = kPieceCost + piece->extents.size() * kExtentCost;
+  maps_.put({inode.ino, index}, std::move(piece), cost);
 }
 
 void Core::count_unsent(InodeState& state) {

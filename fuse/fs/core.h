@@ -12,6 +12,7 @@
 #include <string>
 
 #include "fuse/fs/answers.h"
+#include "fuse/fs/cache_sizes.h"
 #include "fuse/fs/inode_state.h"
 #include "fuse/fs/lru.h"
 #include "fuse/fs/names.h"
@@ -21,8 +22,6 @@ namespace chordfs::fs {
 
 /// How often a change is planned anew because what it was planned from is no longer so.
 inline constexpr int kPlansMax = 8;
-inline constexpr std::size_t kVersionsMax = 65536;
-inline constexpr std::size_t kDirectoriesMax = 16384;
 /// The kernel asks for the access control list right after it has looked a name up: an answer for that long.
 inline constexpr Duration kNoAclFor = 50ms;
 inline constexpr std::size_t kNoAclsMax = 4096;
@@ -38,17 +37,18 @@ enum class GetInode { plain, opens, with_xattrs };
 
 class Core {
  public:
-  explicit Core(Client& ring_client);
+  Core(Client& ring_client, CacheSizes cache_sizes);
   Core(const Core&) = delete;
 
   Client& client;
+  const CacheSizes sizes;
   TaskGroup tasks;
   std::map<Ino, std::shared_ptr<InodeState>> inodes;  ///< Those with a handle.
   Names names;
-  Answers answers{client};
-  Lru<Ino, DirectoryTraits> directories{kDirectoriesMax};
-  Lru<Ino, std::uint64_t> closed_versions{kVersionsMax};  ///< cached_version of inodes that are no longer open.
-  std::uint64_t session = 0;                              ///< Counts the sessions of this mount.
+  Answers answers;
+  Lru<Ino, DirectoryTraits> directories;
+  Lru<Ino, std::uint64_t> closed_versions;  ///< cached_version of inodes that are no longer open.
+  std::uint64_t session = 0;                ///< Counts the sessions of this mount.
   std::uint64_t unsent_bytes = 0;
   Signal unsent_changed;
   std::function<void(Ino)> pages_are_old = [](Ino) {};  ///< Whoever caches bytes of the file is to forget them.
@@ -79,6 +79,8 @@ class Core {
   void changed(const wire::Attr& attr);
   void changed(const wire::Answer& answer);
   wire::Attr shown(const wire::Attr& attr);
+  /// A piece of the inode's map at its present version; it may be forgotten at any time.
+  void remember(InodeState& inode, std::uint64_t index, std::shared_ptr<const MapPiece> piece);
 
   /// Call after every change of the inode's unsent bytes.
   void count_unsent(InodeState& state);
@@ -88,6 +90,8 @@ class Core {
   /// `expired`: the value of `session` when the call that failed was begun.
   awaitable<Result<void>> replace_session(std::uint64_t expired);
 
+  /// What the inodes' maps refer to. What is out of date goes with time.
+  Lru<std::pair<Ino, std::uint64_t>, std::shared_ptr<const MapPiece>> maps_;
   Lru<Ino, Time> no_acls_{kNoAclsMax};  ///< When the inode was seen without one.
   std::string name_;
   Semaphore replacing_{1};

@@ -7,13 +7,13 @@ namespace chordfs::fs {
 
 namespace {
 /// What came along with an open, if it is the whole map of the file.
-void remember_contents(InodeState& inode, wire::QueryAnswer answer) {
+void remember_contents(Core& core, InodeState& inode, wire::QueryAnswer answer) {
   if (inode.attr.type() != wire::FILE_REGULAR || !answer.end()) return;
   auto piece = std::make_shared<MapPiece>();
   add_to(*piece, std::move(answer));
   auto reached = piece->extents.empty() ? 0 : piece->extents.back().offset() + piece->extents.back().length();
   if (piece->record || (reached >= inode.attr.size() && reached <= kMapPieceBytes))
-    inode.map.remember(0, std::move(piece));
+    core.remember(inode, 0, std::move(piece));
 }
 }  // namespace
 
@@ -44,6 +44,7 @@ void Files::let_go(const std::shared_ptr<InodeState>& inode) {
 
 Handle Files::add(std::shared_ptr<InodeState> inode) {
   auto file = std::make_shared<OpenFile>();
+  file->ahead = ReadAhead(core_.sizes.ahead_bytes);
   file->session = core_.session;
   file->errors_seen = inode->errors;
   file->inode = std::move(inode);
@@ -68,7 +69,7 @@ awaitable<Result<Opened>> Files::open(Ino ino, bool truncate) {
   if (attr.type() == wire::FILE_DIRECTORY) co_return Error{Errc::is_directory, fmt::format("inode {:x}", ino)};
   auto inode = acquire(ino);
   inode->saw(attr);
-  if (inode->attr.version() == attr.version()) remember_contents(*inode, std::move(answer));
+  if (inode->attr.version() == attr.version()) remember_contents(core_, *inode, std::move(answer));
   bool unchanged = inode->cached_version == attr.version();
   inode->cached_version = attr.version();
   inode->absent_xattrs.clear();

@@ -13,7 +13,7 @@ namespace chordfs {
 
 class FileSystem::Impl {
  public:
-  explicit Impl(Client& client) : core(client) {}
+  Impl(Client& client, std::uint64_t cache_bytes) : core(client, fs::CacheSizes(cache_bytes)) {}
 
   fs::Core core;
   fs::WriteBehind writes{core};
@@ -26,7 +26,8 @@ class FileSystem::Impl {
   fs::Xattrs xattrs{core};
 };
 
-FileSystem::FileSystem(Client& client) : impl_(std::make_unique<Impl>(client)) {}
+FileSystem::FileSystem(Client& client, std::uint64_t cache_bytes)
+    : impl_(std::make_unique<Impl>(client, cache_bytes)) {}
 FileSystem::~FileSystem() = default;
 
 Client& FileSystem::client() {

@@ -7,7 +7,7 @@
 // Errors: those of Errc that have an errno a program may see; anything unforeseen is io_error with a reason.
 // Permissions are the caller's business (the kernel checks them: default_permissions).
 // Coherence: close-to-open. What a handle wrote is visible to every later open once its flush or fsync returned.
-// Limits: kDirtyBytesMax of unsent data; a writer waits when it is reached.
+// Limits: the memory that it is given (fs/cache_sizes.h); a writer waits when its share for unsent data is full.
 
 #include <cstdint>
 #include <functional>
@@ -78,9 +78,13 @@ struct Opened {
   bool unchanged = false;  ///< Same version as when this mount last had it open: cached pages are still right.
 };
 
+/// Data and names that are remembered, and data that is not sent yet.
+inline constexpr std::uint64_t kCacheBytesDefault = std::uint64_t{256} << 20;
+inline constexpr std::uint64_t kCacheBytesMin = std::uint64_t{16} << 20;
+
 class FileSystem {
  public:
-  explicit FileSystem(Client& client);
+  explicit FileSystem(Client& client, std::uint64_t cache_bytes = kCacheBytesDefault);
   ~FileSystem();
 
   /// Opens the session. Call once, first.

@@ -33,8 +33,8 @@ struct MapPiece {
 /// What is known of a file's contents at its present version.
 struct FileMap {
   Layout layout = Layout::unknown;
-  std::shared_ptr<const std::string> record;  ///< Null: not known.
-  std::map<std::uint64_t, std::shared_ptr<const MapPiece>> pieces;
+  std::shared_ptr<const std::string> record;                      ///< Null: not known.
+  std::map<std::uint64_t, std::weak_ptr<const MapPiece>> pieces;  ///< Core keeps them, while there is room.
 
   void forget();
   void remember(std::uint64_t index, std::shared_ptr<const MapPiece> piece);

@@ -1,6 +1,6 @@
 #pragma once
 // Names: what stood at a place when it was last seen. Only a hint with which a change is planned without asking first;
-// it never answers a lookup. Thread: the Runtime's. Limits: kNamesMax places.
+// it never answers a lookup. Thread: the Runtime's. Limits: so many places.
 
 #include <optional>
 
@@ -9,10 +9,10 @@
 
 namespace chordfs::fs {
 
-inline constexpr std::size_t kNamesMax = 16384;
-
 class Names {
  public:
+  explicit Names(std::size_t places_max) : known_(places_max) {}
+
   /// Nothing if we do not know; a Found that is not present if we know that nothing stood there.
   std::optional<Found> find(const Place& place) {
     auto* found = known_.find(place);
@@ -22,7 +22,7 @@ class Names {
   void forget(const Place& place) { known_.erase(place); }
 
  private:
-  Lru<Place, Found> known_{kNamesMax};
+  Lru<Place, Found> known_;
 };
 
 }  // namespace chordfs::fs

@@ -14,6 +14,8 @@ inline constexpr std::uint64_t kLargeReadBytes = 64U << 10;
 
 class ReadAhead {
  public:
+  explicit ReadAhead(std::uint64_t window_max = kReadAheadBytesMax) : window_max_(window_max) {}
+
   struct Advice {
     bool whole_blocks = false;
     std::uint64_t from = 0, to = 0;  ///< To be fetched before it is asked for; empty: nothing.
@@ -31,7 +33,7 @@ class ReadAhead {
     next_ = follows ? std::max(next_, to) : to;
     Advice advice{goes_on || to - from >= kLargeReadBytes};
     if (!goes_on) return advice;
-    window_ = std::clamp(window_ * 2, kReadAheadBytesFirst, kReadAheadBytesMax);
+    window_ = std::clamp(window_ * 2, kReadAheadBytesFirst, window_max_);
     advice.from = std::max(to, fetched_to_);
     advice.to = std::min(size, to + window_);
     // In steps of a quarter of the window at least: not a task for every request.
@@ -44,6 +46,7 @@ class ReadAhead {
   }
 
  private:
+  std::uint64_t window_max_;
   std::uint64_t next_ = 0;        ///< Where the next request starts if it is read in order.
   std::uint64_t window_ = 0;      ///< Grows while it goes on like this.
   std::uint64_t fetched_to_ = 0;  ///< Advised so far.

@@ -65,7 +65,8 @@ awaitable<Result<std::shared_ptr<const MapPiece>>> Reader::map_piece(std::shared
   auto turn = co_await inode->reading_map.acquire();
   auto& map = inode->map;
   if (map.layout == Layout::in_record && map.record) co_return std::make_shared<const MapPiece>(MapPiece{map.record});
-  if (auto known = map.pieces.find(index); known != map.pieces.end()) co_return known->second;
+  if (auto known = map.pieces.find(index); known != map.pieces.end())
+    if (auto piece = known->second.lock()) co_return piece;
   if (failed_just_now(*inode)) co_return *inode->unanswered;  // Who asked before this one waited for us both.
   auto piece = co_await ask_for_piece(inode, index);
   if (!piece) note_failure(*inode, piece.error());
@@ -97,7 +98,7 @@ awaitable<Result<std::shared_ptr<const MapPiece>>> Reader::ask_for_piece(std::sh
     bool more = !answer.end() && answer.extents_size() > 0;
     add_to(*piece, std::move(answer));
     if (!more) {
-      if (version == inode->attr.version()) inode->map.remember(index, piece);
+      if (version == inode->attr.version()) core_.remember(*inode, index, piece);
       co_return std::shared_ptr<const MapPiece>(piece);
     }
     from = piece->extents.back().offset() + piece->extents.back().length();

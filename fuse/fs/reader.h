@@ -3,7 +3,7 @@
 // as long as the inode's version stays what it was; blocks as long as there is room.
 // Owner: FileSystem. Thread: the Runtime's.
 // Errors: no_block in spite of a fresh map, corrupt and unavailable become io_error naming the block.
-// Limits: kFetchesAtOnce blocks or parts of blocks for all reads together, as many again for reading ahead.
+// Limits: CacheSizes::fetches blocks or parts of blocks for all reads together, as many again for reading ahead.
 
 #include <memory>
 #include <vector>
@@ -19,7 +19,6 @@ inline constexpr int kReadAttemptsMax = 3;
 /// one read of a program would wait for several deadlines.
 inline constexpr Duration kUnansweredFor = 200ms;
 inline constexpr int kMapPagesMax = 1000;
-inline constexpr std::size_t kFetchesAtOnce = 16;
 /// Blocks are checksummed in parts of this size: less is never fetched.
 inline constexpr std::uint64_t kBlockPartBytes = 16U << 10;
 /// A block of this size or less is always fetched whole.
@@ -27,7 +26,11 @@ inline constexpr std::uint64_t kSmallBlockBytes = 128U << 10;
 
 class Reader {
  public:
-  explicit Reader(Core& core) : core_(core), cache_(core.client) {}
+  explicit Reader(Core& core)
+      : core_(core),
+        cache_(core.client, core.sizes.block_bytes),
+        fetching_(core.sizes.fetches),
+        fetching_ahead_(core.sizes.fetches) {}
 
   awaitable<Result<Bytes>> read(std::shared_ptr<OpenFile> file, std::uint64_t offset, std::size_t size);
 
@@ -65,8 +68,8 @@ class Reader {
 
   Core& core_;
   BlockCache cache_;
-  Semaphore fetching_{kFetchesAtOnce};
-  Semaphore fetching_ahead_{kFetchesAtOnce};
+  Semaphore fetching_;
+  Semaphore fetching_ahead_;
 };
 
 }  // namespace chordfs::fs

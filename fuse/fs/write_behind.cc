@@ -47,7 +47,7 @@ awaitable<Result<void>> WriteBehind::make_uniform(std::shared_ptr<InodeState> in
 }
 
 bool WriteBehind::full() const {
-  return core_.unsent_bytes >= kDirtyBytesMax || under_way_ >= kBlocksQueuedMax;
+  return core_.unsent_bytes >= core_.sizes.dirty_bytes || under_way_ >= core_.sizes.blocks_queued;
 }
 
 awaitable<Result<void>> WriteBehind::wait_for_room() {
@@ -72,7 +72,7 @@ void WriteBehind::take(const std::shared_ptr<InodeState>& inode, std::uint64_t o
   for (const auto& upload : inode->unsent.seal_full()) store(inode, upload);
   core_.count_unsent(*inode);
   unsent_.notify_all();
-  if (inode->unsent.bytes() >= kCommitBytes) commit_later(inode);
+  if (inode->unsent.bytes() >= core_.sizes.commit_bytes) commit_later(inode);
 }
 
 // ---- Blocks ----

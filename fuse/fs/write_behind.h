@@ -1,12 +1,13 @@
 #pragma once
 // WriteBehind: takes what programs write, stores it as blocks in the background, and commits it to the inodes: on
-// flush, and by itself once it is kCommitAge old or kCommitBytes much.
+// flush, and by itself once it is kCommitAge old or CacheSizes::commit_bytes much.
 //
 // Owner: FileSystem. Thread: the Runtime's. Commits of one inode are one after the other.
 // Errors: a failure in the background is kept in the inode and reported once by each of its handles; the data stays
 // and is tried again by the next commit, unless it can never be stored (the file is gone, the session lost).
 // Never commits an extent before its block is durable; never names a block again after an outcome was unknown.
-// Limits: kDirtyBytesMax of unsent data, then writers wait up to kRoomWaitMax; kBlocksInFlight blocks on their way.
+// Limits: CacheSizes::dirty_bytes of unsent data, then writers wait up to kRoomWaitMax; kBlocksInFlight blocks on their
+// way.
 
 #include <memory>
 
@@ -15,13 +16,10 @@
 
 namespace chordfs::fs {
 
-inline constexpr std::uint64_t kDirtyBytesMax = std::uint64_t{128} << 20;
-inline constexpr std::uint64_t kCommitBytes = std::uint64_t{64} << 20;
 inline constexpr Duration kCommitAge = 1s;
 inline constexpr Duration kRetryAfter = 5s;
 inline constexpr Duration kRoomWaitMax = 10s;
 inline constexpr std::size_t kBlocksInFlight = 8;
-inline constexpr std::size_t kBlocksQueuedMax = 256;
 inline constexpr std::size_t kExtentsPerCommit = 4096;
 
 class WriteBehind {

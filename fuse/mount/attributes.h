@@ -35,7 +35,10 @@ fuse_entry_param entry_of(const wire::Attr& attr);
 SetAttributes changes_of(const struct stat& wanted, int to_set);
 /// A mode of fallocate(2); nothing for those that do not exist here.
 std::optional<Allocate> allocate_of(int mode);
-bool changes_nothing(const SetAttributes& set);
+/// Is this, by its caller or by the kernel in his name, one of the calls after which set-group-ID stays only for who is
+/// of the group? The kernel sends the mode that it thinks right, or a SETATTR of nothing where that is the old one (a
+/// write, fallocate(2), or chown(2) of nothing); of directories only chmod(2) is one.
+bool drops_set_gid(const SetAttributes& set, const wire::Attr& after);
 
 /// fcntl(2)'s idea of a lock, and back: none in the way is F_UNLCK.
 wire::FileLock lock_of(const struct flock& lock, std::uint64_t owner);

@@ -21,6 +21,10 @@ struct Failure {
   std::string text;  ///< One line.
 };
 
+/// Who started us. mount(8) has a list of codes of its own, and gives its caller ours.
+enum class Caller { person, mount8 };
+int exit_code(Exit exit, Caller caller);
+
 /// Nothing: all is well.
 using Problem = std::optional<Failure>;
 

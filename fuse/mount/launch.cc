@@ -74,6 +74,7 @@ void leave_terminal(const std::string& log_file) {
 Launch Launch::begin(const Options& options) {
   Launch launch;
   launch.log_file_ = options.log_file;
+  launch.caller_ = options.caller;
   if (options.foreground) return launch;
   int ends[2];
   if (pipe2(ends, O_CLOEXEC) != 0) throw std::system_error(errno, std::generic_category(), "pipe");
@@ -92,7 +93,8 @@ Launch Launch::begin(const Options& options) {
 }
 
 Launch::Launch(Launch&& other) noexcept
-    : to_parent_(std::exchange(other.to_parent_, -1)),
+    : caller_(other.caller_),
+      to_parent_(std::exchange(other.to_parent_, -1)),
       log_file_(std::move(other.log_file_)),
       serving_(other.serving_) {}
 
@@ -111,7 +113,7 @@ void Launch::serving() {
 
 void Launch::failed(const Failure& failure) {
   if (to_parent_ >= 0)
-    send(std::exchange(to_parent_, -1), static_cast<char>(failure.exit) + failure.text);
+    send(std::exchange(to_parent_, -1), static_cast<char>(exit_code(failure.exit, caller_)) + failure.text);
   else if (serving_)
     spdlog::error("{}", failure.text);
   else

@@ -26,6 +26,7 @@ class Launch {
  private:
   Launch() = default;
 
+  Caller caller_ = Caller::person;
   int to_parent_ = -1;  ///< The pipe; -1 in the foreground, or once the parent knows.
   std::string log_file_;
   bool serving_ = false;

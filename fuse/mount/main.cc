@@ -13,6 +13,7 @@
 
 #include "fuse/fs/filesystem.h"
 #include "fuse/mount/launch.h"
+#include "fuse/mount/mount_options.h"
 #include "fuse/mount/mount_point.h"
 #include "fuse/mount/options.h"
 #include "fuse/mount/serve.h"
@@ -55,7 +56,7 @@ std::string session_name(const Options& options) {
 
 awaitable<Problem> run_filesystem(Runtime& runtime, Client& client, asio::signal_set& signals, const Options& options,
                                   Launch& launch) {
-  FileSystem files(client);
+  FileSystem files(client, options.cache_bytes);
   auto started = co_await files.start(session_name(options));
   Problem problem;
   if (started)
@@ -103,15 +104,26 @@ Problem check(Options& options) {
   return check_mount_point(options.mount_point, options.nonempty ? Contents::may_be_anything : Contents::must_be_empty);
 }
 
+/// The process that serves needs not know: what is read-only, the kernel refuses.
+int remount(const Options& options) {
+  auto problem = change_flags(options.mount_point, mount_flags(options.fuse));
+  if (!problem) return exit_code(Exit::ok, options.caller);
+  fmt::print(stderr, "chordfs-mount: {}\n", problem->text);
+  return exit_code(problem->exit, options.caller);
+}
+
 int main(int argc, char** argv) {
   auto parsed = parse_command_line(argc, argv);
-  if (auto* exit = std::get_if<Exit>(&parsed)) return static_cast<int>(*exit);
+  const auto caller = caller_of(argv[0]);
+  if (auto* exit = std::get_if<Exit>(&parsed)) return exit_code(*exit, caller);
   auto& options = std::get<Options>(parsed);
+  if (options.nothing) return exit_code(Exit::ok, caller);
+  if (options.remount) return remount(options);
   auto problem = check(options);
   if (!problem) problem = start_log(options);
   if (problem) {
     fmt::print(stderr, "chordfs-mount: {}\n", problem->text);
-    return static_cast<int>(problem->exit);
+    return exit_code(problem->exit, caller);
   }
   std::signal(SIGPIPE, SIG_IGN);
   auto launch = Launch::begin(options);
@@ -120,9 +132,9 @@ int main(int argc, char** argv) {
   } catch (const std::exception& error) {
     problem = Failure{Exit::failed, error.what()};
   }
-  if (!problem) return static_cast<int>(Exit::ok);
+  if (!problem) return exit_code(Exit::ok, caller);
   launch.failed(*problem);
-  return static_cast<int>(problem->exit);
+  return exit_code(problem->exit, caller);
 }
 
 }  // namespace

@@ -162,6 +162,14 @@ Problem check_fuse(bool root) {
   return {};
 }
 
+Problem change_flags(const std::string& path, unsigned long flags) {
+  if (auto mounted = mounted_at(path); !mounted || mounted->type != kType)
+    return Failure{Exit::mount_point, fmt::format("{}: no ChordFS is mounted here", path)};
+  if (::mount(nullptr, path.c_str(), nullptr, MS_REMOUNT | flags, nullptr) != 0)
+    return Failure{Exit::failed, fmt::format("{}: {}", path, std::strerror(errno))};
+  return {};
+}
+
 void raise_read_ahead(const std::string& device) {
   std::ofstream(fmt::format("/sys/class/bdi/{}/read_ahead_kb", device)) << kReadAheadKib;
 }

@@ -26,6 +26,9 @@ Problem check_mount_point(std::string& path, Contents contents);
 /// A problem if this machine or this user has no FUSE.
 Problem check_fuse(bool root);
 
+/// Gives a ChordFS that is mounted at `path` these flags of mount(2).
+Problem change_flags(const std::string& path, unsigned long flags);
+
 /// Root only: lets the kernel read ahead further than its 128 KiB. Quietly does nothing where that is not possible.
 void raise_read_ahead(const std::string& device);
 

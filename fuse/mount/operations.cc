@@ -19,8 +19,10 @@ awaitable<void> Operations::get_attributes(Request request, Ino ino) {
 }
 
 awaitable<void> Operations::set_attributes(Request request, Ino ino, SetAttributes set) {
-  if (changes_nothing(set)) co_return co_await get_attributes(std::move(request), ino);
-  request.attributes(co_await files_.set_attributes(ino, set));
+  auto attr = co_await files_.set_attributes(ino, set);
+  if (attr && drops_set_gid(set, *attr) && foreign_set_gid(request, *attr))
+    attr = co_await clear_set_gid(ino, attr->mode());
+  request.attributes(attr);
 }
 
 awaitable<void> Operations::read_link(Request request, Ino ino) {
@@ -78,7 +80,7 @@ awaitable<void> Operations::open(Request request, Ino ino, fuse_file_info info) 
   auto opened = co_await files_.open(ino, truncate);
   if (!opened) co_return request.fail(opened.error());
   if (truncate && request.caller().uid != 0) {
-    auto cleared = co_await clear_set_id(ino, opened->attr.mode());
+    auto cleared = co_await clear_set_id(request, ino, opened->attr);
     if (!cleared) {
       co_await files_.release(opened->handle);
       co_return request.fail(cleared.error());
@@ -88,9 +90,20 @@ awaitable<void> Operations::open(Request request, Ino ino, fuse_file_info info) 
   request.opened(info);
 }
 
-awaitable<Result<void>> Operations::clear_set_id(Ino ino, std::uint32_t mode) {
-  auto kept = without_set_id(mode);
-  if (kept == mode) co_return Result<void>();
+bool Operations::foreign_set_gid(const Request& request, const wire::Attr& attr) {
+  return (attr.mode() & S_ISGID) && request.caller().uid != 0 && !request.in_group(attr.gid());
+}
+
+awaitable<Result<wire::Attr>> Operations::clear_set_gid(Ino ino, std::uint32_t mode) {
+  SetAttributes set;
+  set.mode = mode & ~static_cast<std::uint32_t>(S_ISGID);
+  co_return co_await files_.set_attributes(ino, set);
+}
+
+awaitable<Result<void>> Operations::clear_set_id(const Request& request, Ino ino, const wire::Attr& attr) {
+  auto kept = without_set_id(attr.mode());
+  if (foreign_set_gid(request, attr)) kept &= ~static_cast<std::uint32_t>(S_ISGID);
+  if (kept == attr.mode()) co_return Result<void>();
   SetAttributes set;
   set.mode = kept;
   CO_TRY_VOID(co_await files_.set_attributes(ino, set));
@@ -99,10 +112,8 @@ awaitable<Result<void>> Operations::clear_set_id(Ino ino, std::uint32_t mode) {
 
 awaitable<Result<void>> Operations::clear_foreign_set_gid(const Request& request, Ino ino) {
   CO_TRY(auto attr, co_await files_.get_attributes(ino));
-  if (!(attr.mode() & S_ISGID) || request.in_group(attr.gid())) co_return Result<void>();
-  SetAttributes set;
-  set.mode = attr.mode() & ~static_cast<std::uint32_t>(S_ISGID);
-  CO_TRY_VOID(co_await files_.set_attributes(ino, set));
+  if (!foreign_set_gid(request, attr)) co_return Result<void>();
+  CO_TRY_VOID(co_await clear_set_gid(ino, attr.mode()));
   co_return Result<void>();
 }
 

@@ -65,7 +65,10 @@ class Operations {
 
  private:
   /// What an O_TRUNC by an ordinary user does to set-id bits; the kernel leaves it to the open.
-  awaitable<Result<void>> clear_set_id(Ino ino, std::uint32_t mode);
+  awaitable<Result<void>> clear_set_id(const Request& request, Ino ino, const wire::Attr& attr);
+  /// A set-group-ID bit that this caller may not leave on: not root, and not of that group.
+  static bool foreign_set_gid(const Request& request, const wire::Attr& attr);
+  awaitable<Result<wire::Attr>> clear_set_gid(Ino ino, std::uint32_t mode);
   /// The mode that an access control list gives, like chmod(2), takes set-group-ID from who is not of that group. The
   /// kernel would say so in the request, but libfuse 3.14 does not hear it.
   awaitable<Result<void>> clear_foreign_set_gid(const Request& request, Ino ino);

@@ -3,7 +3,7 @@
 // the thread then goes on with other memory, and what was taken comes back when the last Bytes of it is gone.
 // Thread: a ReceiveBuffer belongs to its reader, Spares to all.
 // Limits: kSparesMax pieces of about 1 MiB are kept for reuse; who holds more is bounded by FileSystem
-// (kDirtyBytesMax).
+// (CacheSizes::dirty_bytes).
 
 #include <cstddef>
 #include <memory>

@@ -2,7 +2,7 @@
 # shellcheck shell=bash disable=SC2034
 #
 #   start_node NAME [PEER]      PEER: the name of a node, PORT or HOST:PORT. Returns when it serves. $(peer NAME) is HOST:PORT
-#   node_options=(...)          of all nodes started from then on
+#   node_options=(...)          of all nodes started from then on; mount_options=(...) of all mounts
 #   kill_node NAME [SIGNAL]     ends it (KILL) and waits until it is gone; stop_node NAME: by SIGTERM, and it must succeed
 #   leave_node NAME VIA [--force]   by `chordfs leave`
 #   restart_node NAME [PEER]    again, on its old port and data
@@ -30,6 +30,7 @@ export PYTHONDONTWRITEBYTECODE=1 LC_ALL=C
 
 declare -A node_pid=() node_port=() node_log=() mount_pid=() runs=()
 node_options=()  # Of every node that is started from now on.
+mount_options=()
 background=()  # Processes of the test's own that may outlive a failure.
 
 step() { printf '%4ds  %s\n' "$SECONDS" "$*"; }
@@ -130,7 +131,7 @@ mount_ring() {
   mkdir -p "$(at "$name")"
   new_log "mount-$name"
   # In the foreground, for its number and its log; basic.sh and errors.sh let it go to the background.
-  CHORDFS_TEST=$work "$bin/chordfs-mount" "$(at "$name")" --via "$(via "$@")" -f >"$log" 2>&1 </dev/null &
+  CHORDFS_TEST=$work "$bin/chordfs-mount" "$(at "$name")" --via "$(via "$@")" -f "${mount_options[@]}" >"$log" 2>&1 </dev/null &
   mount_pid[$name]=$!
   wait_until "mount $name serves" 60 mounted_or_dead "${mount_pid[$name]}" "$(at "$name")"
   timeout 60 stat -f "$(at "$name")" >/dev/null || fail "mount $name does not answer"

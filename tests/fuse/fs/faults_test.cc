@@ -101,8 +101,8 @@ TEST_F(Faults, WriterWaitsForRoomAndGivesUpInTheEnd) {
     if (code == Errc::ok) ++written;
   }
   EXPECT_EQ(code, Errc::io_error);
-  EXPECT_GE(written << 20, fs::kDirtyBytesMax / 2);
-  EXPECT_LE(written << 20, fs::kDirtyBytesMax);
+  EXPECT_GE(written << 20, fs::CacheSizes(kCacheBytesDefault).dirty_bytes / 2);
+  EXPECT_LE(written << 20, fs::CacheSizes(kCacheBytesDefault).dirty_bytes);
   mend();
   // The background tries again by itself.
   world.run_for(10s);

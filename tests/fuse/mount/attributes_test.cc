@@ -47,7 +47,6 @@ TEST(MountAttributes, OnlyWhatIsToBeSetIsSet) {
   auto set = changes_of(wanted, FUSE_SET_ATTR_MODE);
   EXPECT_EQ(set.mode, 04755U);
   EXPECT_FALSE(set.size);
-  EXPECT_FALSE(changes_nothing(set));
 }
 
 TEST(MountAttributes, NowWinsOverAGivenTime) {
@@ -59,8 +58,19 @@ TEST(MountAttributes, NowWinsOverAGivenTime) {
   EXPECT_FALSE(set.mtime_now);
 }
 
-TEST(MountAttributes, ChangeTimeAloneIsNoChange) {
-  EXPECT_TRUE(changes_nothing(changes_of({}, FUSE_SET_ATTR_CTIME)));
+TEST(MountAttributes, SetGroupIdStaysWhereOnlyTimesAreSet) {
+  wire::Attr file, directory;
+  file.set_type(wire::FILE_REGULAR);
+  directory.set_type(wire::FILE_DIRECTORY);
+  struct stat wanted{};
+  const auto times = changes_of(wanted, FUSE_SET_ATTR_ATIME | FUSE_SET_ATTR_MTIME_NOW);
+  const auto nothing = changes_of(wanted, FUSE_SET_ATTR_CTIME);
+  EXPECT_FALSE(drops_set_gid(times, file));
+  EXPECT_TRUE(drops_set_gid(nothing, file));
+  EXPECT_TRUE(drops_set_gid(changes_of(wanted, FUSE_SET_ATTR_SIZE), file));
+  EXPECT_TRUE(drops_set_gid(changes_of(wanted, FUSE_SET_ATTR_GID), file));
+  EXPECT_FALSE(drops_set_gid(nothing, directory));
+  EXPECT_TRUE(drops_set_gid(changes_of(wanted, FUSE_SET_ATTR_MODE), directory));
 }
 
 TEST(MountAttributes, TimeThatDoesNotFitIsTheNearest) {
