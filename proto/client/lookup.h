@@ -32,8 +32,9 @@ inline constexpr std::size_t kLookupCandidatesMax = 256;
 inline constexpr Duration kLookupPatience = 100ms;
 /// Nodes asked at the same time by one lookup.
 inline constexpr int kLookupParallel = 3;
-/// Silent nodes that one request tells of; more are ignored.
-inline constexpr std::size_t kLookupSilentMax = 16;
+/// Silent nodes that one request tells of; more are ignored. As many as are asked: who is not told of one names it
+/// again, and with half of a thousand nodes dead one lookup in a hundred met more than sixteen.
+inline constexpr std::size_t kLookupSilentMax = kLookupHopsMax;
 
 /// What lookups have cost; wire::LookupCounters says what each is.
 struct LookupCounters {
@@ -78,6 +79,8 @@ class Lookup {
     Duration timeout = 500ms;        ///< Of one hop.
     Locations* locations = nullptr;  ///< Where to begin; learns from what is found. None: no cache.
     LookupCounters* counters = nullptr;
+    /// One that is silent for so long is overtaken; not less than timeout: one after the other, as in the paper.
+    Duration patience = kLookupPatience;
     Time until = Time::max();  ///< Nobody is asked after it, and no answer awaited beyond it.
   };
 
