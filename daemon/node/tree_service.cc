@@ -35,8 +35,8 @@ TreeService::TreeService(Runtime& runtime, Arcs& arcs, RingClient& client)
       arcs_(arcs),
       client_(client),
       transactions_(runtime, arcs, client),
-      leases_(runtime, arcs, client, open_files_),
       locks_(runtime, arcs),
+      leases_(runtime, arcs, client, open_files_),
       tasks_(runtime) {}
 
 void TreeService::start() {
