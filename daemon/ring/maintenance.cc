@@ -386,7 +386,8 @@ awaitable<bool> Ring::merge_through(Peers::Peer peer) {
 awaitable<Ring::Merged> Ring::merge_position(Peers::Peer peer, Slot& slot) {
   if (!slot.state.member()) co_return Merged::in_order;
   // Without the cache, which may lead back into our own ring.
-  Lookup lookup(runtime_, transport_, asks_, {ring_, config_.call_timeout}, slot.state.self().id.plus_power(0));
+  Lookup lookup(runtime_, transport_, asks_, {.ring = ring_, .timeout = config_.call_timeout},
+                slot.state.self().id.plus_power(0));
   lookup.candidates().exclude(at_);
   lookup.candidates().offer(peer.at);
   auto found = co_await lookup.run();

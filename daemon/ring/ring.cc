@@ -158,7 +158,13 @@ awaitable<Result<Found>> Ring::look_up(Id id, std::vector<Endpoint> fallbacks) {
     co_return Found{std::move(local.positions), {}};
   }
 
-  Lookup lookup(runtime_, transport_, asks_, {ring_, config_.call_timeout, &locations_, &lookups_}, id);
+  Lookup lookup(runtime_, transport_, asks_,
+                {.ring = ring_,
+                 .timeout = config_.call_timeout,
+                 .locations = &locations_,
+                 .counters = &lookups_,
+                 .patience = config_.lookup_patience},
+                id);
   lookup.candidates().exclude(at_);
   for (const Position& p : local.positions) lookup.candidates().offer(p);
   for (const Endpoint& at : fallbacks) lookup.candidates().offer(at);

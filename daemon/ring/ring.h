@@ -43,10 +43,11 @@ struct RingConfig {
   Duration fingers_every = 1s;
   Duration merge_every = 3s;
   Duration call_timeout = 500ms;
-  Duration suspect_for = 2s;                  ///< How long one that did not answer is not asked again.
-  Duration join_for = 30s;                    ///< join() gives up then.
-  std::size_t locations_max = kLocationsMax;  ///< Of the location cache; 0: none.
-  std::vector<wire::Peer> peers;              ///< Remembered from earlier.
+  Duration lookup_patience = kLookupPatience;  ///< Of this node's own lookups.
+  Duration suspect_for = 2s;                   ///< How long one that did not answer is not asked again.
+  Duration join_for = 30s;                     ///< join() gives up then.
+  std::size_t locations_max = kLocationsMax;   ///< Of the location cache; 0: none.
+  std::vector<wire::Peer> peers;               ///< Remembered from earlier.
   /// A predecessor, a successor list or the standing of a position has changed. Must not call back into join, leave
   /// or stop.
   std::function<void()> on_change;
@@ -71,8 +72,8 @@ class Ring {
   /// wrong_version, wrong_ring (config.ring is another), invalid (that is this node itself, or it has left), busy and
   /// unavailable (the ring was in flux for all of join_for).
   awaitable<Result<void>> join(std::vector<Endpoint> via);
-  /// Restart of a node that was in config.ring: joins through `via` and remembered peers. If none of them is in the ring
-  /// now, perhaps because all restart at once, its own positions are a ring, and merging finds the others. Errors:
+  /// Restart of a node that was in config.ring: joins through `via` and remembered peers. If none of them is in the
+  /// ring now, perhaps because all restart at once, its own positions are a ring, and merging finds the others. Errors:
   /// wrong_ring (those in `via` belong to another), busy and unavailable as join().
   awaitable<Result<void>> resume(std::vector<Endpoint> via);
   /// Background maintenance; after create(). Harmless if it runs already.

@@ -183,7 +183,7 @@ void Lookup::begin(Candidates::Candidate candidate) {
   state_->hops.push_back(std::move(hop));
   state_->awaited = candidate;
   state_->awaited_hop = state_->hops.size() - 1;
-  state_->patience_ends = state_->runtime.now() + kLookupPatience;
+  state_->patience_ends = state_->runtime.now() + state_->config.patience;
   state_->asks.spawn("lookup", ask(state_, std::move(candidate), state_->awaited_hop));
 }
 
@@ -198,7 +198,7 @@ awaitable<void> Lookup::wait() {
   if (!state->awaited || state->runtime.now() < state->patience_ends) co_return;
   Hop& hop = state->hops[state->awaited_hop];
   hop.outcome = "overtaken";
-  hop.took = kLookupPatience;
+  hop.took = state->config.patience;
   ++state->counters().overtaken;
   auto overtaken = *std::exchange(state->awaited, std::nullopt);
   unheard(state, overtaken);

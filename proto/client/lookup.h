@@ -78,6 +78,8 @@ class Lookup {
     Duration timeout = 500ms;        ///< Of one hop.
     Locations* locations = nullptr;  ///< Where to begin; learns from what is found. None: no cache.
     LookupCounters* counters = nullptr;
+    /// One that is silent for so long is overtaken; not less than timeout: one after the other, as in the paper.
+    Duration patience = kLookupPatience;
     Time until = Time::max();  ///< Nobody is asked after it, and no answer awaited beyond it.
   };
 

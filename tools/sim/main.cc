@@ -9,6 +9,7 @@
 #include <ctime>
 
 #include "daemon/arc/raft/defects.h"
+#include "tools/sim/experiments/experiment.h"
 #include "tools/sim/explore.h"
 #include "tools/sim/scenarios.h"
 
@@ -24,6 +25,7 @@ constexpr std::string_view kUsage =
                                           every order of every step of the ring's protocol over N identifiers (4),
                                           breadth first up to so many states (1,000,000); published: must break for
                                           good, with a check that adopted pointers live; printed: without it
+  chordfs-sim experiment NAME [options]   the Chord paper's experiments, by our own ring: see its --help
 
   --seed S     the first seed (default 1)
   --seeds N    how many, from S on (default 1)
@@ -190,6 +192,7 @@ int explore_command(int argc, char** argv) {
 int main_of(int argc, char** argv) {
   const std::string_view command = argc > 1 ? argv[1] : "";
   if (command == "explore") return explore_command(argc, argv);
+  if (command == "experiment") return experiment_command(argc, argv);
   if (command == "run") return run_command(argc, argv);
   if (command == "list") {
     for (const auto& scenario : scenarios()) fmt::print("{:8} {}\n", scenario.name, scenario.what);
