@@ -166,7 +166,8 @@ awaitable<Result<Found>> Ring::look_up(Id id, std::vector<Endpoint> fallbacks) {
                  .patience = config_.lookup_patience},
                 id);
   lookup.candidates().exclude(at_);
-  for (const Position& p : local.positions) lookup.candidates().offer(p);
+  // Named by ourselves: if one of them is silent we are asked for others, and may turn out to know the owner.
+  for (const Position& p : local.positions) lookup.candidates().offer(p, at_);
   for (const Endpoint& at : fallbacks) lookup.candidates().offer(at);
   auto found = co_await lookup.run();
   for (const Position& p : lookup.unreachable()) died(p.node);

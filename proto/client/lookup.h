@@ -32,8 +32,9 @@ inline constexpr std::size_t kLookupCandidatesMax = 256;
 inline constexpr Duration kLookupPatience = 100ms;
 /// Nodes asked at the same time by one lookup.
 inline constexpr int kLookupParallel = 3;
-/// Silent nodes that one request tells of; more are ignored.
-inline constexpr std::size_t kLookupSilentMax = 16;
+/// Silent nodes that one request tells of; more are ignored. As many as are asked: who is not told of one names it
+/// again, and with half of a thousand nodes dead one lookup in a hundred met more than sixteen.
+inline constexpr std::size_t kLookupSilentMax = kLookupHopsMax;
 
 /// What lookups have cost; wire::LookupCounters says what each is.
 struct LookupCounters {

@@ -54,6 +54,15 @@ std::unique_ptr<ExploredProtocol> published_protocol(int ids, bool alive_check);
 /// Every decision is taken by daemon/ring/ring_state.h itself.
 std::unique_ptr<ExploredProtocol> our_protocol(int ids);
 
+/// A history that breaks the published protocol for good (chord.md, 4.1), found by exploring it; four identifiers.
+struct BreakingHistory {
+  std::string_view name;
+  bool alive_check;  ///< Against the protocol with the check that adopted pointers live.
+  bool from_ideal;   ///< Begins with the ideal ring of 0, 1, 2; else with 0 alone.
+  std::vector<std::string_view> words;
+};
+const std::vector<BreakingHistory>& breaking_histories();
+
 /// Everything that repair alone can make of a state.
 struct Repairs {
   std::size_t states = 0;

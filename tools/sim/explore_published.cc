@@ -229,4 +229,27 @@ std::unique_ptr<ExploredProtocol> published_protocol(int ids, bool alive_check) 
   return std::make_unique<Published>(ids, alive_check);
 }
 
+const std::vector<BreakingHistory>& breaking_histories() {
+  static const std::vector<BreakingHistory> all = {
+      {"T1", false, false, {"join 1", "join 2", "stabilize 2", "fail 2", "stabilize 1"}},
+      {"T2", false, false, {"join 1", "stabilize 1", "stabilize 0", "fail 1", "update 0", "stabilize 0"}},
+      {"T3",
+       true,
+       false,
+       {"join 1", "join 2", "stabilize 2", "stabilize 0", "stabilize 1", "reconcile 2", "stabilize 0", "fail 1",
+        "join 3", "stabilize 3", "stabilize 2", "fail 3"}},
+      {"T4",
+       true,
+       false,
+       {"join 1", "stabilize 1", "stabilize 0", "join 2", "fail 1", "stabilize 2", "reconcile 2", "update 0", "join 1",
+        "stabilize 0", "join 3", "stabilize 3", "stabilize 2", "fail 3"}},
+      {"T5",
+       true,
+       true,
+       {"fail 1", "update 0", "join 1", "stabilize 0", "join 3", "stabilize 3", "stabilize 2", "fail 3", "update 2",
+        "fail 1"}},
+  };
+  return all;
+}
+
 }  // namespace chordfs

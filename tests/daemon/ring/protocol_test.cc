@@ -157,6 +157,25 @@ TEST_P(RingProtocol, SilentDeathIsNoticedByTimeouts) {
   EXPECT_TRUE(well(cluster, 30s));
 }
 
+// The paper's table II found it: nobody could tell the asker whom its own successor hides, for it precedes the key
+// itself.
+TEST_P(RingProtocol, FindsOwnersBehindItsOwnSilentSuccessors) {
+  Cluster cluster(seed(), 1, 4);
+  cluster.configure = [](RingConfig& config) { config.locations_max = 0; };
+  cluster.grow(12);
+  const View asker = cluster.node(3).ring().members().front();
+  const auto silent = [&](const Endpoint& at) {
+    return at == asker.successors[0].at || at == asker.successors[1].at || at == asker.successors[2].at;
+  };
+  cluster.network.link = [&](const Endpoint& from, const Endpoint& to) {
+    return silent(from) || silent(to) ? Link::silent : Link::up;
+  };
+  auto found = cluster.world.run(cluster.node(3).ring().find_successor(asker.successors[3].id));
+  ASSERT_TRUE(found) << found.error().text();
+  EXPECT_EQ(found->owner().id, asker.successors[3].id);
+  cluster.network.link = nullptr;
+}
+
 TEST_P(RingProtocol, LeavesDownToOneAndBack) {
   for (int positions : {1, 8}) {
     Cluster cluster(seed(), positions);

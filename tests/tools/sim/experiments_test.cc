@@ -38,7 +38,7 @@ void same_tables(std::size_t nodes, int positions, int successor_nodes) {
   RingBed joined({.seed = 5, .positions = positions, .successor_nodes = successor_nodes});
   joined.grow(nodes);
   joined.settle(60s);
-  joined.world().run_for(5min);  // All fingers are looked up again.
+  joined.world().run_for(40s);  // All fingers are looked up again.
   StaticRing built({.seed = 5, .nodes = nodes, .positions = positions, .successor_nodes = successor_nodes});
   for (std::size_t i = 0; i < nodes; ++i) {
     const auto views = joined.ring(i).members();

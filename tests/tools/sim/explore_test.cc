@@ -7,38 +7,7 @@ namespace {
 
 using State = ExploredProtocol::State;
 
-/// Histories that break the published protocol for good (chord.md, 4.1), found by exploring it.
-struct History {
-  const char* name;
-  bool alive_check;  ///< Against the protocol with the check that adopted pointers live.
-  bool from_ideal;   ///< Begins with the ideal ring of 0, 1, 2; else with 0 alone.
-  std::vector<std::string_view> words;
-};
-
-const std::vector<History>& histories() {
-  static const std::vector<History> all = {
-      {"T1", false, false, {"join 1", "join 2", "stabilize 2", "fail 2", "stabilize 1"}},
-      {"T2", false, false, {"join 1", "stabilize 1", "stabilize 0", "fail 1", "update 0", "stabilize 0"}},
-      {"T3",
-       true,
-       false,
-       {"join 1", "join 2", "stabilize 2", "stabilize 0", "stabilize 1", "reconcile 2", "stabilize 0", "fail 1",
-        "join 3", "stabilize 3", "stabilize 2", "fail 3"}},
-      {"T4",
-       true,
-       false,
-       {"join 1", "stabilize 1", "stabilize 0", "join 2", "fail 1", "stabilize 2", "reconcile 2", "update 0", "join 1",
-        "stabilize 0", "join 3", "stabilize 3", "stabilize 2", "fail 3"}},
-      {"T5",
-       true,
-       true,
-       {"fail 1", "update 0", "join 1", "stabilize 0", "join 3", "stabilize 3", "stabilize 2", "fail 3", "update 2",
-        "fail 1"}},
-  };
-  return all;
-}
-
-State told(const ExploredProtocol& protocol, const History& history, bool strict) {
+State told(const ExploredProtocol& protocol, const BreakingHistory& history, bool strict) {
   State state = history.from_ideal ? protocol.ideal({0, 1, 2}) : protocol.alone();
   for (auto words : history.words) {
     auto next = protocol.act(state, words);
@@ -48,7 +17,7 @@ State told(const ExploredProtocol& protocol, const History& history, bool strict
   return state;
 }
 
-class Histories : public testing::TestWithParam<History> {};
+class Histories : public testing::TestWithParam<BreakingHistory> {};
 
 TEST_P(Histories, BreakThePublishedProtocolForGood) {
   auto protocol = published_protocol(4, GetParam().alive_check);
@@ -66,8 +35,8 @@ TEST_P(Histories, DoNotBreakOurs) {
   EXPECT_EQ(repairs.hopeless, 0U) << "of " << repairs.states << " states, after " << protocol->text(state);
 }
 
-INSTANTIATE_TEST_SUITE_P(Chord, Histories, testing::ValuesIn(histories()),
-                         [](const auto& info) { return info.param.name; });
+INSTANTIATE_TEST_SUITE_P(Chord, Histories, testing::ValuesIn(breaking_histories()),
+                         [](const auto& info) { return std::string(info.param.name); });
 
 TEST(ExplorePublished, FindsThatItBreaksForGood) {
   for (bool alive_check : {false, true}) {

@@ -117,6 +117,12 @@ constexpr std::array kExperiments = {
     Experiment{"load", "keys a node holds: 10,000 nodes, 100,000 to 1,000,000 keys (ToN 2003, figure 8)", run_load},
     Experiment{"virtual-nodes", "the same with 1 to 20 positions a node (figure 9)", run_virtual_nodes},
     Experiment{"path-length", "nodes asked by a lookup in rings of 2^3 to 2^14 nodes (figure 10)", run_path_length},
+    Experiment{"failures", "lookups in 1,000 nodes of which up to half fail at once (table II)", run_failures},
+    Experiment{"churn", "lookups while nodes join, leave and crash (table III; SIGCOMM 2001, figure 12)", run_churn},
+    Experiment{"latency", "milliseconds of a lookup between ten sites (SIGCOMM 2001, figure 13)", run_latency},
+    Experiment{"exploration", "every order of every step over a few identifiers; ours and the published protocol",
+               run_exploration},
+    Experiment{"stretch", "lookups beside round trips, with proximity choice (table IV)", run_stretch},
 };
 
 std::string cell(const json::value& value) {

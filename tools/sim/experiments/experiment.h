@@ -115,5 +115,10 @@ int experiment_command(int argc, char** argv);
 void run_load(const ExperimentOptions& options, Report& report);
 void run_virtual_nodes(const ExperimentOptions& options, Report& report);
 void run_path_length(const ExperimentOptions& options, Report& report);
+void run_failures(const ExperimentOptions& options, Report& report);
+void run_churn(const ExperimentOptions& options, Report& report);
+void run_latency(const ExperimentOptions& options, Report& report);
+void run_stretch(const ExperimentOptions& options, Report& report);
+void run_exploration(const ExperimentOptions& options, Report& report);
 
 }  // namespace chordfs

@@ -13,6 +13,7 @@ namespace chordfs {
 
 namespace {
 constexpr std::size_t kNodes = 10'000;
+constexpr std::size_t kNodesQuick = 2'000;
 constexpr std::size_t kKeysStep = 100'000;
 constexpr std::size_t kSteps = 10;
 constexpr std::size_t kKeysBeyond = 10;  // Times as many.
@@ -85,7 +86,7 @@ Drawn draw(const ExperimentOptions& options, std::size_t nodes, std::size_t step
 }  // namespace
 
 void run_load(const ExperimentOptions& options, Report& report) {
-  const std::size_t nodes = options.nodes.value_or(kNodes);
+  const std::size_t nodes = options.nodes.value_or(options.quick ? kNodesQuick : kNodes);
   const std::size_t seeds = options.quick ? 2 : 20;
   const std::size_t step = kKeysStep * nodes / kNodes;  // As many keys a node as there.
   const double tolerance = options.quick ? 2 * kTolerance : kTolerance;
@@ -122,7 +123,7 @@ void run_load(const ExperimentOptions& options, Report& report) {
 }
 
 void run_virtual_nodes(const ExperimentOptions& options, Report& report) {
-  const std::size_t nodes = options.nodes.value_or(kNodes);
+  const std::size_t nodes = options.nodes.value_or(options.quick ? kNodesQuick : kNodes);
   const std::size_t seeds = options.quick ? 1 : 5;
   const std::size_t keys = 100 * nodes;
   const double tolerance = options.quick ? 2 * kTolerance : kTolerance;

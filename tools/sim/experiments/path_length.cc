@@ -39,8 +39,9 @@ constexpr int kPowerJudged = 7;
 constexpr double kTolerance = 0.02;
 constexpr std::size_t kLookupsANode = 100;
 constexpr std::size_t kLookupsMin = 20'000;
-constexpr std::size_t kCachesMax = 64;   // Nodes whose caches are followed.
-constexpr std::size_t kNodesMin = 8192;  // Of all rings of a size: small ones are drawn several times.
+constexpr std::size_t kCachesMax = 64;  // Nodes whose caches are followed.
+constexpr std::size_t kNodesMin =
+    8192;  // Of all rings of a size: small ones are drawn several times; with caches 1/32 of them.
 constexpr std::size_t kWarm = 50 * kLookupsANode;
 
 struct Configuration {
@@ -70,7 +71,7 @@ struct Plan {
 };
 Plan plan(const Configuration& configuration, std::size_t nodes, bool quick) {
   const std::size_t shrink = quick ? 8 : 1;
-  Plan plan{.rings = std::max<std::size_t>(kNodesMin / shrink / nodes, 1)};
+  Plan plan{.rings = std::max<std::size_t>((configuration.cache ? kNodesMin / 32 : kNodesMin) / shrink / nodes, 1)};
   if (configuration.cache) plan.caches = std::min(nodes, kCachesMax / shrink);
   plan.before = configuration.before / shrink;
   std::size_t all = kLookupsMin;

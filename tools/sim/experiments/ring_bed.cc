@@ -34,7 +34,8 @@ class RingBed::RingProgram final : public Program {
       ring_.create();
       ring_.start();
     } else {
-      while (!co_await ring_.join({bed_.at(*via)})) co_await runtime_.sleep(runtime_.jitter(kJoinAgainAfter));
+      for (auto door = *via; !co_await ring_.join({bed_.at(door)}); door = bed_.another_door(door))
+        co_await runtime_.sleep(runtime_.jitter(kJoinAgainAfter));
     }
     while (!slot().leaving) co_await leave_.wait();
     while (!co_await ring_.leave()) co_await runtime_.sleep(kJoinAgainAfter);
@@ -74,7 +75,8 @@ class RingBed::RingProgram final : public Program {
     } open(bed_.lookups_open_);
     const Time began = bed_.world_.now();
     auto found = co_await ring_.find_successor(key);
-    if (found.code() != Errc::cancelled) done({index_, key, std::move(found), began, bed_.world_.now()});
+    // Nobody sees what a dead process still does.
+    if (bed_.slots_[index_]->program == this) done({index_, key, std::move(found), began, bed_.world_.now()});
   }
 
   RingBed& bed_;
@@ -89,6 +91,7 @@ class RingBed::RingProgram final : public Program {
 RingBed::RingBed(RingBedOptions options)
     : options_(std::move(options)),
       ring_id_(0x72696e67, options_.seed + 1),
+      doors_(Rng::derived(options_.seed, "doors")),
       world_({.seed = options_.seed, .trace_lines = 1}) {}
 
 RingBed::Index RingBed::add(std::optional<Index> via) {
@@ -174,6 +177,12 @@ std::vector<RingBed::Index> RingBed::joined_nodes() const {
   for (Index i = 0; i < slots_.size(); ++i)
     if (!slots_[i]->leaving && joined(i)) nodes.push_back(i);
   return nodes;
+}
+
+/// Whoever let in the last one may have gone.
+RingBed::Index RingBed::another_door(Index last) {
+  const auto open = joined_nodes();
+  return open.empty() ? last : open[doors_.below(open.size())];
 }
 
 std::vector<View> RingBed::views() const {

@@ -39,7 +39,8 @@ class RingBed {
   const RingBedOptions& options() const { return options_; }
   std::function<void(RingConfig&)>& configure() { return options_.configure; }
 
-  /// The first node of the ring, or a further one, which joins through `via` as often as it takes.
+  /// The first node of the ring, or a further one, which joins through `via`, then through others, as often as it
+  /// takes.
   Index add(std::optional<Index> via);
   /// The first `nodes` nodes: every gap between two members is halved at once, until all are in.
   void grow(std::size_t nodes);
@@ -86,11 +87,13 @@ class RingBed {
     RingProgram* program = nullptr;  ///< While the process lives.
     std::vector<Id> members;         ///< Its positions that are in the ring.
   };
+  Index another_door(Index last);
   void changed(Index index);
   void set_members(Index index, std::vector<Id> members);
 
   RingBedOptions options_;
   const Uuid ring_id_;
+  Rng doors_;
   std::vector<std::unique_ptr<Slot>> slots_;
   std::map<Endpoint, Index> by_address_;
   std::map<Id, Index> members_;

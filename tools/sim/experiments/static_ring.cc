@@ -74,8 +74,8 @@ FindAnswer StaticRing::answer(Index index, const Id& key, std::span<const Endpoi
   // Nobody is suspected: nobody has asked anybody since the dead died.
   auto alive = [](const Position&) { return true; };
   if (silent.empty()) return find(key, tables(index), alive);
-  return find(key, tables(index), alive,
-              [&](const Position& p) { return std::ranges::find(silent, p.at) == silent.end(); });
+  const auto worth_asking = [&](const Position& p) { return std::ranges::find(silent, p.at) == silent.end(); };
+  return find(key, tables(index), alive, worth_asking);
 }
 
 awaitable<Result<Reply>> StaticTransport::call(Endpoint to, Request request, Duration timeout) {
@@ -103,7 +103,7 @@ awaitable<StaticRoute> look_up(StaticLookup lookup, StaticRing::Index from, Id k
   Lookup production(lookup.runtime, lookup.transport, lookup.asks,
                     {.ring = {}, .locations = lookup.locations, .patience = lookup.patience}, key);
   production.candidates().exclude(ring.at(from));
-  for (const Position& p : local.positions) production.candidates().offer(p);
+  for (const Position& p : local.positions) production.candidates().offer(p, ring.at(from));
   const Time began = lookup.runtime.now();
   auto found = co_await production.run();
   StaticRoute route{.asked = production.hops(), .took = lookup.runtime.now() - began};
