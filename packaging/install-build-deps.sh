@@ -12,6 +12,8 @@ packages=(
   libfuse3-dev fuse3 librocksdb-dev libisal-dev libspdlog-dev libfmt-dev libcli11-dev
   # tests
   libgtest-dev libgmock-dev librapidcheck-dev python3 attr fio iproute2 openssl tar
+  # pictures of experiments (chordfs-sim plot)
+  gnuplot-nox
 )
 
 missing=()

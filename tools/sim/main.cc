@@ -11,6 +11,7 @@
 #include "daemon/arc/raft/defects.h"
 #include "tools/sim/experiments/experiment.h"
 #include "tools/sim/explore.h"
+#include "tools/sim/main_plot.h"
 #include "tools/sim/scenarios.h"
 
 namespace chordfs {
@@ -26,6 +27,7 @@ constexpr std::string_view kUsage =
                                           breadth first up to so many states (1,000,000); published: must break for
                                           good, with a check that adopted pointers live; printed: without it
   chordfs-sim experiment NAME [options]   the Chord paper's experiments, by our own ring: see its --help
+  chordfs-sim plot FILE.json -o FILE.svg  the picture of what an experiment printed with --json
 
   --seed S     the first seed (default 1)
   --seeds N    how many, from S on (default 1)
@@ -193,6 +195,7 @@ int main_of(int argc, char** argv) {
   const std::string_view command = argc > 1 ? argv[1] : "";
   if (command == "explore") return explore_command(argc, argv);
   if (command == "experiment") return experiment_command(argc, argv);
+  if (command == "plot") return plot_command(argc, argv);
   if (command == "run") return run_command(argc, argv);
   if (command == "list") {
     for (const auto& scenario : scenarios()) fmt::print("{:8} {}\n", scenario.name, scenario.what);

@@ -48,8 +48,9 @@ constexpr std::array kPapers = {
 /// of the same rule are up to a fifth above it (chord.md, 1.6).
 constexpr double kTolerance = 0.06;
 constexpr double kToleranceBeyond = 0.25;
-/// The transit-stub topology is not printed: of ours only the shape can be compared.
-constexpr double kToleranceTransitStub = 0.60;
+/// The transit-stub topology is not printed: of ours only what does not hang on how many share a stub is compared.
+constexpr double kToleranceTransitStub = 0.15;
+constexpr int kTransitStubMax = 2;
 
 /// Where nodes stand and how far apart, in milliseconds one way.
 class Distances {
@@ -74,27 +75,25 @@ class Cube final : public Distances {
   std::vector<std::array<double, 3>> points_;
 };
 
-/// 5,000 routers: 10 transit domains of 10 routers, to each of these 7 stub domains of 7 routers. 50 ms between transit
-/// domains, 20 ms from a transit router to a stub, and to another transit router of its domain; 1 ms within a stub and
-/// from a router to its hosts.
+/// 5,000 routers: 10 transit routers, to each of these 10 stub domains of 50 routers. 50 ms between transit routers, 20
+/// ms from a transit router to a stub, 1 ms within a stub and half of that to a host. The paper's is not printed; that
+/// its longest stretch of a hundred is some 30 says that about one pair in a hundred shares a stub.
 class TransitStub final : public Distances {
  public:
   TransitStub(std::size_t nodes, Rng rng) {
-    for (std::size_t i = 0; i < nodes; ++i) routers_.push_back(rng.below(kDomains * kTransits * kStubs * kRouters));
+    for (std::size_t i = 0; i < nodes; ++i) routers_.push_back(rng.below(kTransits * kStubs * kRouters));
   }
   double between(std::size_t a, std::size_t b) const override {
     const auto x = routers_[a], y = routers_[b];
     if (x == y) return 2 * kHost;
     if (x / kRouters == y / kRouters) return 2 * kHost + kWithin;
     const double up = 2 * kHost + 2 * kWithin + 2 * kStub;
-    if (x / (kRouters * kStubs) == y / (kRouters * kStubs)) return up;
-    if (x / (kRouters * kStubs * kTransits) == y / (kRouters * kStubs * kTransits)) return up + kStub;
-    return up + kTransit;
+    return x / (kRouters * kStubs) == y / (kRouters * kStubs) ? up : up + kTransit;
   }
 
  private:
-  static constexpr std::size_t kDomains = 10, kTransits = 10, kStubs = 7, kRouters = 7;
-  static constexpr double kTransit = 50, kStub = 20, kWithin = 1, kHost = 1;
+  static constexpr std::size_t kTransits = 10, kStubs = 10, kRouters = 50;
+  static constexpr double kTransit = 50, kStub = 20, kWithin = 1, kHost = 0.5;
   std::vector<std::size_t> routers_;
 };
 
@@ -185,13 +184,14 @@ void run_stretch(const ExperimentOptions& options, Report& report) {
   const std::size_t cached = options.quick ? 400 : 8000;
   report.say(fmt::format(
       "Stretch: time until the asker knows the owner, over the round trip to the owner; {} lookups; median, 10th and "
-      "90th percentile. The answer comes straight from the key's predecessor.",
+      "90th percentile. The answer comes straight from the key's "
+      "predecessor.",
       lookups));
   report.say(
       "paper: base-2 fingers, lists of `candidates`, of which the one closest to the node that chooses is asked: the "
       "finger itself counts as one. The choice among successors is made by the experiment: ChordFS has none.");
   report.say(
-      "3-d: random points in a cube. transit-stub: 4,900 routers, 50, 20 and 1 ms (stretch.cc); the paper's topology "
+      "3-d: random points in a cube. transit-stub: 5,000 routers, 50, 20 and 1 ms (stretch.cc); the paper's topology "
       "is "
       "not printed.");
   report.say(
@@ -199,11 +199,11 @@ void run_stretch(const ExperimentOptions& options, Report& report) {
                   "by each of {} "
                   "nodes; no proximity choice. It must be below the paper's iterative medians of 1 to 4 candidates.",
                   kLocationsMax, warm, kAskers));
-  report.say(
-      fmt::format("Tolerance of the median: {:.0f} % up to 4 candidates, {:.0f} % beyond (there other programs of the "
-                  "paper's rule, "
-                  "too, are above it); transit-stub {:.0f} %.",
-                  100 * kTolerance, 100 * kToleranceBeyond, 100 * kToleranceTransitStub));
+  report.say(fmt::format(
+      "Tolerance of the median: {:.0f} % up to 4 candidates, {:.0f} % beyond (there other programs of the "
+      "paper's rule, "
+      "too, are above it); transit-stub {:.0f} % up to {} candidates: with more, all hangs on how many share a stub.",
+      100 * kTolerance, 100 * kToleranceBeyond, 100 * kToleranceTransitStub, kTransitStubMax));
   Progress progress("stretch", 2.0 * static_cast<double>(kCandidates.size() * lookups) +
                                    2.0 * static_cast<double>(kAskers * warm + cached));
   const Cube cube(nodes, Rng::derived(options.seed, "cube"));
@@ -223,10 +223,14 @@ void run_stretch(const ExperimentOptions& options, Report& report) {
         row["style"] = papers.style;
         row["model"] = papers.model;
         row["candidates"] = candidates;
-        const double tolerance = (in_cube ? candidates > 4 ? kToleranceBeyond : kTolerance : kToleranceTransitStub);
-        report.at_most(row, "median", sample.median(), cell.median, tolerance);
+        const double tolerance = !in_cube ? kToleranceTransitStub : candidates > 4 ? kToleranceBeyond : kTolerance;
+        if (in_cube || candidates <= kTransitStubMax)
+          report.at_most(row, "median", sample.median(), cell.median, tolerance);
+        else
+          report.beside(row, "median", sample.median(), cell.median);
         report.beside(row, "p10", sample.percentile(10), cell.p10);
         report.beside(row, "p90", sample.percentile(90), cell.p90);
+        row["p99"] = rounded(sample.percentile(99));
       }
     }
   }
@@ -242,6 +246,7 @@ void run_stretch(const ExperimentOptions& options, Report& report) {
     report.at_most(row, "median", stretch.median(), kPapers[in_cube ? 0 : 2].cells[2].median, 0);
     row["p10"] = rounded(stretch.percentile(10));
     row["p90"] = rounded(stretch.percentile(90));
+    row["p99"] = rounded(stretch.percentile(99));
   }
 }
 
