@@ -123,6 +123,8 @@ constexpr std::array kExperiments = {
     Experiment{"exploration", "every order of every step over a few identifiers; ours and the published protocol",
                run_exploration},
     Experiment{"stretch", "lookups beside round trips, with proximity choice (table IV)", run_stretch},
+    Experiment{"storage", "arcs, replication and repair under a year of churn", run_storage},
+    Experiment{"speed", "10,000 nodes join and settle, then a million lookups: what the simulator costs", run_speed},
 };
 
 std::string cell(const json::value& value) {

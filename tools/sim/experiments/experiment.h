@@ -119,6 +119,8 @@ void run_failures(const ExperimentOptions& options, Report& report);
 void run_churn(const ExperimentOptions& options, Report& report);
 void run_latency(const ExperimentOptions& options, Report& report);
 void run_stretch(const ExperimentOptions& options, Report& report);
+void run_storage(const ExperimentOptions& options, Report& report);
+void run_speed(const ExperimentOptions& options, Report& report);
 void run_exploration(const ExperimentOptions& options, Report& report);
 
 }  // namespace chordfs
