@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "tools/sim/experiments/experiment.h"
+#include "tools/sim/experiments/picture.h"
 #include "tools/sim/experiments/ring_bed.h"
 #include "tools/sim/experiments/static_ring.h"
 
@@ -62,6 +63,18 @@ TEST(StaticRing, IsWhatARingOfSeveralPositionsBecomes) {
 }
 TEST(StaticRing, IsWhatASmallRingBecomes) {
   same_tables(3, 2, 4);
+}
+
+TEST(Picture, DrawsWhatTheExperimentPrints) {
+  Report report;
+  for (std::size_t nodes : {8, 16}) report.beside(report.row("paper", nodes), "mean", 2, 3);
+  const auto* experiment = find_experiment("path-length");
+  const auto script = picture_of(to_json(*experiment, {}, report));
+  ASSERT_TRUE(script) << script.error().text();
+  EXPECT_NE(script->find("8 3"), std::string::npos) << *script;
+  EXPECT_EQ(script->find("8 2"), std::string::npos) << "no percentiles, no bars: " << *script;
+  EXPECT_EQ(picture_of({{"experiment", "none"}}).code(), Errc::invalid);
+  EXPECT_EQ(picture_of(to_json(*experiment, {}, Report())).code(), Errc::invalid);
 }
 
 class Quick : public testing::TestWithParam<std::string> {};

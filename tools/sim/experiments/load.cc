@@ -152,8 +152,8 @@ void run_virtual_nodes(const ExperimentOptions& options, Report& report) {
       report.beside(row, "p1", p1, *first);
       report.beside(row, "p99", p99, *last);
     }
-    row["gamma_p1"] = 100 * gamma_first;
-    row["gamma_p99"] = 100 * gamma_last;
+    row["gamma_p1"] = rounded(100 * gamma_first, 1);
+    row["gamma_p99"] = rounded(100 * gamma_last, 1);
     report.must(p99 <= std::max(last.value_or(0), 100 * gamma_last) * (1 + tolerance) + 2,
                 fmt::format("99th percentile with {} positions: {}", positions, p99));
     report.must(p1 >= std::min(first.value_or(100), 100 * gamma_first) * (1 - tolerance) - 2,
