@@ -139,7 +139,7 @@ bool drops_set_gid(const SetAttributes& set, const wire::Attr& after) {
   if (set.mode) return true;
   if (after.type() == wire::FILE_DIRECTORY) return false;
   const bool of_times = set.atime || set.mtime || set.atime_now || set.mtime_now;
-  return set.size || set.uid || set.gid || !of_times;
+  return set.size || set.uid || set.gid || !(of_times || set.flags);
 }
 
 std::uint32_t without_set_id(std::uint32_t mode) {
