@@ -10,6 +10,7 @@
 #include "proto/base/check.h"
 #include "proto/wire/acl.h"
 #include "proto/wire/block_id.h"
+#include "proto/wire/inode_flags.h"
 #include "proto/wire/limits.h"
 
 namespace chordfs::tree {
@@ -97,7 +98,23 @@ Outcome StepRunner::check_file(std::uint64_t ino) {
   return {};
 }
 
+Outcome StepRunner::check_flags(std::uint64_t ino, std::uint32_t forbidden) {
+  if (locks_ == Locks::own) return {};
+  const auto* inode = state_.inode(ino);
+  if (!inode || !(inode->attr().flags() & forbidden)) return {};
+  return refusal(Errc::not_permitted, "it is immutable, or may only be appended to");
+}
+
 // ---- Attributes ----
+
+/// notify_change() of Linux, and ext4: what only grows may be touched, and nothing else.
+Outcome StepRunner::check_settable(const wire::SetAttr& step) {
+  if (step.has_flags() && step.flags() & ~kFlagsAll) return refusal(Errc::not_supported, "unknown flags");
+  const bool times = step.has_atime() || step.has_mtime() || (step.atime_now() != step.mtime_now());
+  if (step.has_mode() || step.has_uid() || step.has_gid() || step.has_size() || times)
+    return check_flags(step.ino(), kFlagsSticking);
+  return step.has_flags() ? Outcome() : check_flags(step.ino(), kFlagImmutable);
+}
 
 Outcome StepRunner::set_attr(const wire::SetAttr& step) {
   if (step.has_size()) {
@@ -105,8 +122,10 @@ Outcome StepRunner::set_attr(const wire::SetAttr& step) {
     if (step.size() > kFileBytesMax) return refusal(Errc::file_too_large, "a size over 2^63 bytes");
   }
   TRY_VOID(check_present(step.ino()));
+  TRY_VOID(check_settable(step));
   auto& inode = *state_.inode(step.ino());
   auto* attr = inode.mutable_attr();
+  if (step.has_flags()) attr->set_flags(step.flags());
   if (step.has_mode()) set_mode(inode, step.mode());
   if (step.has_uid()) attr->set_uid(step.uid());
   if (step.has_gid()) attr->set_gid(step.gid());
@@ -157,6 +176,7 @@ Outcome StepRunner::check_data(const wire::Inode& inode, const wire::Commit& ste
 
 Outcome StepRunner::commit(const wire::Commit& step) {
   TRY_VOID(check_file(step.ino()));
+  TRY_VOID(check_flags(step.ino(), kFlagImmutable));
   auto& inode = *state_.inode(step.ino());
   if (step.has_append_at()) {
     auto moved = moved_to_end(step, inode.attr().size());
@@ -184,6 +204,7 @@ Outcome StepRunner::allocate(const wire::Allocate& step) {
   if (step.length() == 0) return refusal(Errc::invalid, "a range without a byte");
   if (step.offset() > kFileBytesMax || step.length() > kFileBytesMax - step.offset())
     return refusal(Errc::file_too_large, "a range beyond 2^63 bytes");
+  TRY_VOID(check_flags(step.ino(), step.hole() ? kFlagsSticking : kFlagImmutable));
   auto& inode = *state_.inode(step.ino());
   auto* attr = inode.mutable_attr();
   const auto end = step.offset() + step.length();
@@ -260,6 +281,7 @@ Outcome StepRunner::set_xattr(const wire::SetXattr& step) {
   if (step.name().empty() || step.name().size() > kXattrNameBytesMax)
     return refusal(Errc::out_of_range, "an attribute's name");
   if (step.value().size() > kXattrValueBytesMax) return refusal(Errc::too_big, "an attribute's value over 64 KiB");
+  TRY_VOID(check_flags(step.ino(), kFlagsSticking));
   auto& inode = *state_.inode(step.ino());
   if (is_acl(step.name())) return set_acl(inode, step);
   auto before = inode.xattrs().find(step.name());
@@ -295,6 +317,7 @@ Outcome StepRunner::set_acl(wire::Inode& inode, const wire::SetXattr& step) {
 
 Outcome StepRunner::remove_xattr(const wire::RemoveXattr& step) {
   TRY_VOID(check_present(step.ino()));
+  TRY_VOID(check_flags(step.ino(), kFlagsSticking));
   auto& inode = *state_.inode(step.ino());
   // Of a list that is not there nothing remains to be removed; Linux says so of lists only.
   if (inode.mutable_xattrs()->erase(step.name()) == 0 && !is_acl(step.name()))

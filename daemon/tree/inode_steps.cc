@@ -3,6 +3,7 @@
 
 #include "daemon/tree/keys.h"
 #include "daemon/tree/steps.h"
+#include "proto/wire/inode_flags.h"
 #include "proto/wire/limits.h"
 
 namespace chordfs::tree {
@@ -43,6 +44,7 @@ Outcome StepRunner::create_inode(const wire::CreateInode& step) {
   attr->set_mtime(state_.now());
   attr->set_ctime(state_.now());
   attr->set_version(1);
+  attr->set_flags(attr->flags() & kFlagsInherited);
   attr->set_allocated(inode.inline_data().size());
   note_acls(inode);
   if (attr->type() == wire::FILE_SYMLINK) attr->set_size(inode.target().size());
@@ -64,6 +66,7 @@ Outcome StepRunner::link_inode(const wire::LinkInode& step) {
   auto& inode = *state_.inode(step.ino());
   auto* attr = inode.mutable_attr();
   if (attr->type() == wire::FILE_DIRECTORY) return refusal(Errc::not_permitted, "a second name for a directory");
+  TRY_VOID(check_flags(step.ino(), kFlagsSticking));
   if (attr->nlink() >= kLinksMax) return refusal(Errc::too_many_links, "65000 names");
   attr->set_nlink(attr->nlink() + 1);
   attr->set_ctime(state_.now());
@@ -73,6 +76,7 @@ Outcome StepRunner::link_inode(const wire::LinkInode& step) {
 
 Outcome StepRunner::check_removable(const wire::UnlinkInode& step) {
   TRY_VOID(check_named(step.ino()));
+  TRY_VOID(check_flags(step.ino(), kFlagsSticking));
   bool is_directory = state_.inode(step.ino())->attr().type() == wire::FILE_DIRECTORY;
   if (step.kind() == wire::UnlinkInode::MUST_BE_DIRECTORY && !is_directory)
     return refusal(Errc::not_directory, "not a directory");
@@ -99,6 +103,7 @@ Outcome StepRunner::unlink_inode(const wire::UnlinkInode& step) {
 
 Outcome StepRunner::moved_inode(const wire::MovedInode& step) {
   TRY_VOID(check_named(step.ino()));
+  TRY_VOID(check_flags(step.ino(), kFlagsSticking));
   auto& inode = *state_.inode(step.ino());
   auto* attr = inode.mutable_attr();
   if (attr->type() == wire::FILE_DIRECTORY && step.parent() != 0) attr->set_parent(step.parent());

@@ -1,6 +1,7 @@
 // Running steps in order; and the steps on directories.
 #include "daemon/tree/steps.h"
 
+#include "proto/wire/inode_flags.h"
 #include "proto/wire/limits.h"
 
 namespace chordfs::tree {
@@ -125,6 +126,8 @@ Outcome StepRunner::insert_entry(const wire::InsertEntry& step) {
   Entry found;
   state_.entry(step.dir(), step.name(), found);
   if (found.ino != step.expected()) return found_instead(step.expected() == 0 ? Errc::exists : Errc::stale, found);
+  // Whatever takes a name's place sends the old one away.
+  TRY_VOID(check_flags(step.dir(), step.expected() == 0 ? kFlagImmutable : kFlagsSticking));
   state_.put_entry(step.dir(), step.name(), {step.ino(), step.type()});
   directory_changed(step.dir(), found.type, step.type());
   return {};
@@ -136,6 +139,7 @@ Outcome StepRunner::remove_entry(const wire::RemoveEntry& step) {
   Entry found;
   if (!state_.entry(step.dir(), step.name(), found)) return refusal(Errc::not_found, "no such entry");
   if (found.ino != step.expected()) return found_instead(Errc::stale, found);
+  TRY_VOID(check_flags(step.dir(), kFlagsSticking));
   state_.erase_entry(step.dir(), step.name());
   directory_changed(step.dir(), found.type, wire::FILE_NONE);
   return {};

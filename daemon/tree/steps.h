@@ -59,6 +59,9 @@ class StepRunner {
   Outcome set_acl(wire::Inode& inode, const wire::SetXattr& step);
   Outcome remove_xattr(const wire::RemoveXattr& step);
   Outcome check_present(std::uint64_t ino);
+  /// Refuses what any of these flags of the inode forbids. What is prepared goes on: only who comes after the flag.
+  Outcome check_flags(std::uint64_t ino, std::uint32_t forbidden);
+  Outcome check_settable(const wire::SetAttr& step);
   Outcome check_file(std::uint64_t ino);
   Outcome check_block(std::uint64_t ino, const std::string& block);
   Outcome check_data(const wire::Inode& inode, const wire::Commit& step);

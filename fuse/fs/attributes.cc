@@ -81,11 +81,13 @@ awaitable<Result<wire::Attr>> Attributes::set(Ino ino, SetAttributes set) {
   if (set.mtime) step.set_mtime(*set.mtime);
   step.set_atime_now(set.atime_now);
   step.set_mtime_now(set.mtime_now);
+  if (set.flags) step.set_flags(*set.flags);
   if (set.size && *set.size > kFileBytesMax) co_return Error{Errc::file_too_large, "a size over 2^63 bytes"};
 
   auto inode = core_.find_inode(ino);
   // A later commit of earlier writes must not put their time, or their bytes, over what is set now.
-  bool before_writes = set.mtime || set.mtime_now || (set.size && *set.size > 0);
+  // Nor does what was written before a file was made immutable come too late.
+  bool before_writes = set.flags || set.mtime || set.mtime_now || (set.size && *set.size > 0);
   if (inode && before_writes) CO_TRY_VOID(co_await writes_.commit(inode));
   if (inode && set.size) co_return co_await resize(inode, std::move(step));
   CO_TRY(auto attr, co_await send(std::move(step)));

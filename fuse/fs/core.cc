@@ -147,7 +147,7 @@ void Core::saw(const wire::Attr& attr) {
   if (attr.default_acl())
     directories.erase(attr.ino());
   else if (attr.type() == wire::FILE_DIRECTORY)
-    directories.put(attr.ino(), {attr.mode(), attr.gid(), {}});
+    directories.put(attr.ino(), {attr.mode(), attr.gid(), {}, attr.flags()});
   if (attr.acl())
     no_acls_.erase(attr.ino());
   else

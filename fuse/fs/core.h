@@ -31,6 +31,7 @@ struct DirectoryTraits {
   std::uint32_t mode = 0;
   std::uint32_t gid = 0;
   std::string default_acl;  ///< Empty: none.
+  std::uint32_t flags = 0;
 };
 
 enum class GetInode { plain, opens, with_xattrs };

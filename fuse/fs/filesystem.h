@@ -46,6 +46,7 @@ struct SetAttributes {
   std::optional<std::uint64_t> size;
   std::optional<std::int64_t> atime, mtime;  ///< Nanoseconds since 1970.
   bool atime_now = false, mtime_now = false;
+  std::optional<std::uint32_t> flags;  ///< proto/wire/inode_flags.h
 };
 
 /// fallocate(2): what becomes of a range. Nothing is set aside on any disk, so `extend` within the file changes

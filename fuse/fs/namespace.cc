@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "proto/wire/acl.h"
+#include "proto/wire/inode_flags.h"
 
 namespace chordfs::fs {
 
@@ -24,6 +25,7 @@ bool blames_hint(Errc code) {
     case Errc::not_empty:
     case Errc::invalid:
     case Errc::bad_handle:
+    case Errc::not_permitted:
       return true;
     default:
       return false;
@@ -69,7 +71,7 @@ awaitable<Result<DirectoryTraits>> Namespace::traits(Ino dir) {
   CO_TRY(auto answer, co_await core_.get_inode(dir, GetInode::with_xattrs));
   const auto& attr = answer.inode().attr();
   if (attr.type() != wire::FILE_DIRECTORY) co_return Error{Errc::not_directory, fmt::format("inode {:x}", dir)};
-  DirectoryTraits traits{attr.mode(), attr.gid(), {}};
+  DirectoryTraits traits{attr.mode(), attr.gid(), {}, attr.flags()};
   const auto& xattrs = answer.inode().xattrs();
   if (auto list = xattrs.find(std::string(kDefaultAcl)); list != xattrs.end()) traits.default_acl = list->second;
   co_return traits;
@@ -107,6 +109,7 @@ awaitable<Result<wire::Attr>> Namespace::make(Place place, NewObject object, Cal
   attr.set_gid(inherits ? parent.gid : caller.gid);
   attr.set_nlink(is_directory ? 2 : 1);
   attr.set_rdev(object.rdev);
+  attr.set_flags(parent.flags & kFlagsInherited);
   if (is_directory) attr.set_parent(place.dir);
   CO_TRY_VOID(hand_down(parent, caller.umask, inode));
   inode.set_target(std::move(object.target));

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include "proto/wire/inode_flags.h"
+
 namespace chordfs::fs {
 
 // ---- Writing ----
@@ -10,6 +12,7 @@ namespace chordfs::fs {
 awaitable<Result<void>> WriteBehind::write(std::shared_ptr<OpenFile> file, std::uint64_t offset, Bytes bytes) {
   if (offset > kFileBytesMax || bytes.size() > kFileBytesMax - offset)
     co_return Error{Errc::file_too_large, "a write beyond 2^63 bytes"};
+  if (file->inode->attr.flags() & kFlagImmutable) co_return Error{Errc::not_permitted, "the file is immutable"};
   CO_TRY_VOID(file->take_error());
   for (std::size_t done = 0; done < bytes.size(); done += kWriteBlockBytes) {
     CO_TRY_VOID(co_await wait_for_room());

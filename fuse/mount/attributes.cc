@@ -143,7 +143,7 @@ bool drops_set_gid(const SetAttributes& set, const wire::Attr& after) {
   if (set.mode) return true;
   if (after.type() == wire::FILE_DIRECTORY) return false;
   const bool of_times = set.atime || set.mtime || set.atime_now || set.mtime_now;
-  return set.size || set.uid || set.gid || !of_times;
+  return set.size || set.uid || set.gid || !(of_times || set.flags);
 }
 
 wire::FileLock lock_of(const struct flock& lock, std::uint64_t owner) {

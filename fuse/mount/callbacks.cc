@@ -28,7 +28,7 @@ constexpr unsigned kCongestionThreshold = 48;
 constexpr unsigned kCapabilities = FUSE_CAP_ASYNC_READ | FUSE_CAP_ATOMIC_O_TRUNC | FUSE_CAP_ASYNC_DIO |
                                    FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_READDIRPLUS | FUSE_CAP_READDIRPLUS_AUTO |
                                    FUSE_CAP_POSIX_ACL | FUSE_CAP_DONT_MASK | FUSE_CAP_POSIX_LOCKS |
-                                   FUSE_CAP_FLOCK_LOCKS;
+                                   FUSE_CAP_FLOCK_LOCKS | FUSE_CAP_IOCTL_DIR;
 
 Target& target_of(fuse_req_t request) {
   return *static_cast<Target*>(fuse_req_userdata(request));
@@ -218,8 +218,17 @@ void removexattr(fuse_req_t request, fuse_ino_t ino, const char* name) {
   post(request, "removexattr", &Operations::remove_xattr, ino, name);
 }
 
-void ioctl(fuse_req_t request, fuse_ino_t, unsigned, void*, fuse_file_info*, unsigned, const void*, size_t, size_t) {
-  fuse_reply_err(request, ENOTTY);
+void ioctl(fuse_req_t request, fuse_ino_t ino, unsigned command, void*, fuse_file_info*, unsigned, const void* bytes,
+           size_t size, size_t room) {
+  const auto asked = flags_ioctl(command);
+  if (!asked) return (void)fuse_reply_err(request, ENOTTY);
+  if (asked->sets)
+    post(request, "ioctl", &Operations::set_flags, ino, asked->format,
+         std::string_view(static_cast<const char*>(bytes), size));
+  else if (room < encode_flags(asked->format, 0).size())
+    fuse_reply_err(request, EINVAL);
+  else
+    post(request, "ioctl", &Operations::get_flags, ino, asked->format);
 }
 
 void fallocate(fuse_req_t request, fuse_ino_t, int mode, off_t offset, off_t length, fuse_file_info* info) {

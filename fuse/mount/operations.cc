@@ -79,6 +79,10 @@ awaitable<void> Operations::open(Request request, Ino ino, fuse_file_info info) 
   bool truncate = info.flags & O_TRUNC;
   auto opened = co_await files_.open(ino, truncate);
   if (!opened) co_return request.fail(opened.error());
+  if (!may_open(opened->attr.flags(), info.flags)) {
+    co_await files_.release(opened->handle);
+    co_return request.finish(EPERM);
+  }
   if (truncate && request.caller().uid != 0) {
     auto cleared = co_await clear_set_id(request, ino, opened->attr);
     if (!cleared) {
@@ -236,6 +240,22 @@ awaitable<void> Operations::set_xattr(Request request, Ino ino, std::string name
 
 awaitable<void> Operations::remove_xattr(Request request, Ino ino, std::string name) {
   request.finish(co_await files_.remove_xattr(ino, std::move(name)));
+}
+
+awaitable<void> Operations::get_flags(Request request, Ino ino, FlagsFormat format) {
+  auto attr = co_await files_.get_attributes(ino);
+  if (!attr) co_return request.fail(attr.error());
+  request.ioctl(encode_flags(format, attr->flags()));
+}
+
+awaitable<void> Operations::set_flags(Request request, Ino ino, FlagsFormat format, std::string value) {
+  SetAttributes set;
+  auto flags = decode_flags(format, value);
+  if (!flags) co_return request.fail(flags.error());
+  set.flags = *flags;
+  auto done = co_await files_.set_attributes(ino, set);
+  if (!done) co_return request.fail(done.error());
+  request.ioctl({});
 }
 
 awaitable<void> Operations::usage(Request request) {

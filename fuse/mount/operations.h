@@ -13,6 +13,7 @@
 
 #include "fuse/fs/filesystem.h"
 #include "fuse/mount/directory.h"
+#include "fuse/mount/flags.h"
 #include "fuse/mount/invalidator.h"
 #include "fuse/mount/request.h"
 #include "proto/base/bytes.h"
@@ -60,6 +61,9 @@ class Operations {
   awaitable<void> list_xattrs(Request request, Ino ino, std::size_t room);
   awaitable<void> set_xattr(Request request, Ino ino, std::string name, std::string value, SetXattr how);
   awaitable<void> remove_xattr(Request request, Ino ino, std::string name);
+
+  awaitable<void> get_flags(Request request, Ino ino, FlagsFormat format);
+  awaitable<void> set_flags(Request request, Ino ino, FlagsFormat format, std::string value);
 
   awaitable<void> usage(Request request);
 

@@ -41,6 +41,7 @@ class Request {
   void data(std::string_view bytes) { fuse_reply_buf(take(), bytes.data(), bytes.size()); }
   void written(std::size_t size) { fuse_reply_write(take(), size); }
   void offset(std::uint64_t offset) { fuse_reply_lseek(take(), static_cast<off_t>(offset)); }
+  void ioctl(std::string_view answer) { fuse_reply_ioctl(take(), 0, answer.data(), answer.size()); }
   void usage(const Usage& usage);
   /// F_GETLK: the lock that is in the way, or that none is.
   void lock(const std::optional<wire::FileLock>& lock);

@@ -1,8 +1,10 @@
 """Calls that Python lacks, and short words for what is observed of a file."""
 import ctypes
 import errno
+import fcntl
 import os
 import stat
+import struct
 
 libc = ctypes.CDLL(None, use_errno=True)
 NOREPLACE, EXCHANGE = 1, 2
@@ -32,6 +34,28 @@ def renameat2(source, target, flags=0):
 
 def fallocate(fd, mode, offset, length):
     checked(libc.fallocate(fd, mode, ctypes.c_long(offset), ctypes.c_long(length)))
+
+
+GET_FLAGS, SET_FLAGS, GET_XFLAGS, SET_XFLAGS = 0x80086601, 0x40086602, 0x801C581F, 0x401C5820
+IMMUTABLE, APPEND, NODUMP, NOATIME = 0x10, 0x20, 0x40, 0x80
+
+
+def _ioctl(path, request, value):
+    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        return fcntl.ioctl(fd, request, value)
+    finally:
+        os.close(fd)
+
+
+def get_flags(path):
+    """Those of chattr(1) that every file system has."""
+    return struct.unpack("i4x", _ioctl(path, GET_FLAGS, bytes(8)))[0] & (IMMUTABLE | APPEND | NODUMP | NOATIME)
+
+
+def set_flags(path, flags):
+    others = struct.unpack("i4x", _ioctl(path, GET_FLAGS, bytes(8)))[0] & ~(IMMUTABLE | APPEND | NODUMP | NOATIME)
+    _ioctl(path, SET_FLAGS, struct.pack("i4x", others | flags))
 
 
 def write(path, contents=b"contents", mode="wb"):
