@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
+
 namespace chordfs::fs {
 
 const wire::Attr* attr_in(const wire::Answer& answer, Ino ino) {
@@ -52,12 +54,14 @@ awaitable<Result<void>> Core::replace_session(std::uint64_t expired) {
   if (lost_ < expired) {
     lost_ = expired;
     for (auto& [ino, state] : inodes) {
-      if (state->unsent.empty() && state->locks.empty()) continue;
+      const bool locked = std::ranges::any_of(state->locks, [](const auto& one) { return one.second.granted; });
+      if (state->unsent.empty() && !locked) continue;
       state->lost_session = expired;
       state->failed({Errc::io_error, fmt::format("inode {:x}: the session expired: {} lost", ino,
                                                  state->unsent.empty() ? "its locks are" : "what was not synced is")});
-      locks_held -= state->locks.size();
-      state->locks.clear();
+      // Whoever still waits may yet get one, in the new session.
+      for (auto& [owner, held] : state->locks) held.granted = false;
+      locks_held -= std::erase_if(state->locks, [](const auto& one) { return one.second.asking == 0; });
       state->unsent.clear();
       count_unsent(*state);
     }

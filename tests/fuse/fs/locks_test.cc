@@ -197,6 +197,18 @@ TEST_F(Locks, WhoLostItsSessionLearnsIt) {
   EXPECT_EQ(set(a, in_a, lock(kRead)), Errc::would_block) << "a new handle is as good as any";
 }
 
+TEST_F(Locks, WhoOnlyWaitsGetsItInTheNewSession) {
+  EXPECT_EQ(set(b, in_b, lock(kWrite)), Errc::ok);
+  auto call = begin(a, in_a, lock(kWrite));
+  ring.expire(a.client().session());
+  EXPECT_EQ(set(b, in_b, lock(kNone)), Errc::ok);
+  ASSERT_TRUE(ends(call));
+  EXPECT_EQ(*call->ended, Errc::ok);
+  EXPECT_EQ(set(b, in_b, lock(kWrite)), Errc::would_block);
+  EXPECT_EQ(set(a, in_a, lock(kNone)), Errc::ok);
+  EXPECT_EQ(set(b, in_b, lock(kWrite)), Errc::ok);
+}
+
 TEST_F(Locks, AppendsOfTwoMountsDoNotMeet) {
   for (int round = 0; round < 50; ++round) {
     ASSERT_TRUE(a.run(a.files().append(in_a, 0, Bytes::copy(std::string(100, 'a')))));
