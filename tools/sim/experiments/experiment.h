@@ -64,7 +64,7 @@ class Report {
  public:
   /// Of one configuration ("paper", "chordfs" …) and one size; the caller adds what it measured. Stays where it is.
   Row& row(std::string_view configuration, std::size_t nodes);
-  /// "name": ours, and, rounded to `digits`, the paper's and the ratio beside it.
+  /// "name": ours; "paper_name" and "ratio_name" beside it (no ratio to 0).
   void beside(Row& row, std::string_view name, double ours, double papers);
 
   // Each remembers what is wrong as a line of `worse`.
