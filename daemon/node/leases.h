@@ -74,7 +74,8 @@ class Leases {
     std::uint64_t number = 0;
   };
   /// Returns when nobody else holds them; `unlinks`: and what others may have open has been noted.
-  awaitable<Result<void>> recall(ArcNumber arc, std::set<std::uint64_t> inos, Changer changer, bool unlinks, Time until);
+  awaitable<Result<void>> recall(ArcNumber arc, std::set<std::uint64_t> inos, Changer changer, bool unlinks,
+                                 Time until);
 
   void led(ArcNumber arc);
   /// Ends leases that nobody renewed.

@@ -142,10 +142,9 @@ awaitable<Result<void>> Node::enter_ring(Identity& identity) {
     arcs_->start();
     auto resumed = co_await ring_->resume(config_.join);
     if (resumed.code() == Errc::wrong_ring && !config_.join.empty())
-      co_return Error{Errc::wrong_ring,
-                      fmt::format("the data directory belongs to ring {}, {} to another: name a PEER "
-                                  "of its own ring, or another directory with --data",
-                                  ring_id_.brief(), config_.join.front().text())};
+      co_return Error{Errc::wrong_ring, fmt::format("the data directory belongs to ring {}, {} to another: name a PEER "
+                                                    "of its own ring, or another directory with --data",
+                                                    ring_id_.brief(), config_.join.front().text())};
     co_return resumed;
   }
   if (config_.join.empty()) {

@@ -59,7 +59,7 @@ class Transactions {
   RingClient& client_;
   std::set<TxKey> driving_;
   std::set<TxKey> finishing_;
-  std::set<ArcNumber> unfinished_;  ///< Arcs with a transaction that nobody drives or finishes any more.
+  std::set<ArcNumber> unfinished_;                 ///< Arcs with a transaction that nobody drives or finishes any more.
   std::map<ArcNumber, std::uint64_t> unanswered_;  ///< Up to this index of the log.
   Signal driven_;
   std::map<ArcNumber, std::map<TxKey, Time>> intents_;

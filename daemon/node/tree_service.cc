@@ -148,7 +148,8 @@ awaitable<Result<Reply>> TreeService::transact(ArcNumber arc, wire::TransactionR
   for (;;) {
     CO_TRY(auto answer, co_await transact_once(arc, request));
     if (code_of(answer) != Errc::locked) {
-      if (code_of(answer) == Errc::ok) locks_.applied(arc, request.identity().session(), request.transaction().parts(0));
+      if (code_of(answer) == Errc::ok)
+        locks_.applied(arc, request.identity().session(), request.transaction().parts(0));
       co_return reply_with(std::move(answer));
     }
     if (runtime_.now() >= until) co_return Error{Errc::busy, "a transaction holds what this one needs"};

@@ -25,8 +25,9 @@ std::optional<Subject> subject_of(const wire::Query& query) {
       return Subject{query.lookup().dir(), lookup_key(query.lookup().name())};
     case wire::Query::kGetInode:
       if (query.get_inode().parent_only()) return std::nullopt;
-      return Subject{query.get_inode().ino(),
-                     query.get_inode().open() ? "o" : query.get_inode().with_xattrs() ? "x" : "i"};
+      return Subject{query.get_inode().ino(), query.get_inode().open()          ? "o"
+                                              : query.get_inode().with_xattrs() ? "x"
+                                                                                : "i"};
     case wire::Query::kReadDir: {
       const auto& read = query.read_dir();
       return Subject{read.dir(), "d" + std::to_string(read.after()) + "/" + std::to_string(read.entries_max()) +

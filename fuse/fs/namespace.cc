@@ -44,8 +44,7 @@ awaitable<Result<Namespace::Believed>> Namespace::believe(Place place, Trust tru
   co_return Believed{entry.found, false};
 }
 
-awaitable<Result<Namespace::Outcome>> Namespace::carry_out(Result<wire::Transaction> plan, bool hinted,
-                                                         Ino gone) {
+awaitable<Result<Namespace::Outcome>> Namespace::carry_out(Result<wire::Transaction> plan, bool hinted, Ino gone) {
   if (plan && plan->parts_size() == 0 && !hinted) co_return Outcome::done;
   if (plan && plan->parts_size() == 0) co_return Outcome::plan_again;
   Error error;

@@ -15,7 +15,8 @@ std::uint64_t LeaseKeeper::incarnation(ArcNumber arc) const {
 
 std::pair<std::uint64_t, std::uint64_t> LeaseKeeper::granted(ArcNumber arc) const {
   auto found = held_.find(arc);
-  return found == held_.end() ? std::pair<std::uint64_t, std::uint64_t>() : std::pair(found->second.lease, found->second.number);
+  return found == held_.end() ? std::pair<std::uint64_t, std::uint64_t>()
+                              : std::pair(found->second.lease, found->second.number);
 }
 
 std::uint64_t LeaseKeeper::answered(ArcNumber arc, const Endpoint& node, std::uint64_t session,

@@ -30,7 +30,8 @@ class LeaseKeeper {
     /// What is known of these inodes is to be forgotten before it returns.
     std::function<void(const std::vector<std::uint64_t>& inos)> recalled;
   };
-  LeaseKeeper(Runtime& runtime, TaskGroup& tasks, Hooks hooks) : runtime_(runtime), tasks_(tasks), hooks_(std::move(hooks)) {}
+  LeaseKeeper(Runtime& runtime, TaskGroup& tasks, Hooks hooks)
+      : runtime_(runtime), tasks_(tasks), hooks_(std::move(hooks)) {}
 
   /// An answer for the arc came from there, with this lease (0: none). Returns a stamp to keep with the answer; 0: it
   /// must not be given again.

@@ -39,10 +39,9 @@ awaitable<void> Workload::SignWorker::run() {
 
 awaitable<void> Workload::SignWorker::set_time() {
   const auto time = (number_ + 1) * kTimesPerMount + ++times_;
-  auto id = load_.history_.invoke(load_.ring_.world().now(), {.client = number_,
-                                                              .kind = RegisterOperation::Kind::write,
-                                                              .key = kTimeKey,
-                                                              .value = std::to_string(time)});
+  auto id = load_.history_.invoke(
+      load_.ring_.world().now(),
+      {.client = number_, .kind = RegisterOperation::Kind::write, .key = kTimeKey, .value = std::to_string(time)});
   SetAttributes set;
   set.mtime = time;
   auto done = co_await files_.set_attributes(load_.sign_, set);
@@ -59,22 +58,18 @@ awaitable<void> Workload::SignWorker::read_time() {
 }
 
 awaitable<void> Workload::SignWorker::hoist() {
-  auto id = load_.history_.invoke(load_.ring_.world().now(), {.client = number_,
-                                                              .kind = RegisterOperation::Kind::cas,
-                                                              .key = kFlagKey,
-                                                              .value = kUp,
-                                                              .expected = ""});
+  auto id = load_.history_.invoke(
+      load_.ring_.world().now(),
+      {.client = number_, .kind = RegisterOperation::Kind::cas, .key = kFlagKey, .value = kUp, .expected = ""});
   auto done = co_await files_.link(load_.sign_, load_.signs_, std::string(kName));
   if (done.code() == Errc::exists) co_return load_.history_.returned_cas(load_.ring_.world().now(), id, false);
   if (judge("hoist the flag", done)) load_.history_.returned_cas(load_.ring_.world().now(), id, true);
 }
 
 awaitable<void> Workload::SignWorker::lower() {
-  auto id = load_.history_.invoke(load_.ring_.world().now(), {.client = number_,
-                                                              .kind = RegisterOperation::Kind::cas,
-                                                              .key = kFlagKey,
-                                                              .value = "",
-                                                              .expected = kUp});
+  auto id = load_.history_.invoke(
+      load_.ring_.world().now(),
+      {.client = number_, .kind = RegisterOperation::Kind::cas, .key = kFlagKey, .value = "", .expected = kUp});
   auto done = co_await files_.unlink(load_.signs_, std::string(kName));
   if (done.code() == Errc::not_found) co_return load_.history_.returned_cas(load_.ring_.world().now(), id, false);
   if (judge("lower the flag", done)) load_.history_.returned_cas(load_.ring_.world().now(), id, true);

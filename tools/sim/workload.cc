@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <set>
 
-#include "tools/sim/sign_worker.h"
 #include "tools/sim/lock_worker.h"
+#include "tools/sim/sign_worker.h"
 #include "tools/sim/vanisher.h"
 #include "tools/sim/worker.h"
 

@@ -99,7 +99,8 @@ class Workload {
   ObjectId shared_ = 0;
   std::vector<Ino> registers_;
   ArcNumber registers_arc_ = 0;
-  Ino sign_ = 0, signs_ = 0;  ///< A file whose time all change; a directory in which all give it a name, or take it away.
+  Ino sign_ = 0,
+      signs_ = 0;  ///< A file whose time all change; a directory in which all give it a name, or take it away.
   std::vector<Counter> counters_;
   std::vector<SimHost*> clients_;
   std::unique_ptr<Vanisher> vanisher_;

@@ -228,7 +228,7 @@ class Raft {
   std::uint64_t stable_ = 0;
 
   // Timers, in ticks.
-  int silence_ = 0;  ///< Since a leader was heard or an election began.
+  int silence_ = 0;       ///< Since a leader was heard or an election began.
   int since_leases_ = 0;  ///< Since a leader, or this one, said that it grants leases. A new process cannot know.
   int leaderless_ = 0;
   int timeout_ = 0;
@@ -241,7 +241,7 @@ class Raft {
   int hurries_ = 0;  ///< Pre-votes that do not wait for a whole timeout.
 
   std::map<Key, int> votes_;  ///< With since_leases.
-  std::set<Key> doubtful_;  ///< Voters that said so, whether they voted for us or not.
+  std::set<Key> doubtful_;    ///< Voters that said so, whether they voted for us or not.
   // As leader.
   std::map<Key, Progress> progress_;
   std::uint64_t first_of_term_ = 0;

@@ -130,10 +130,10 @@ class RaftWorld {
     std::uint64_t checked_commit = 0;
     bool fetching = false, was_leader = false;
     std::optional<std::pair<Time, std::uint64_t>> lease;  ///< Renewed then, confirmed with this round.
-    Time leased_until;  ///< By the slowest clock of a mount; also after a crash.
-    std::uint64_t leased_in = 0;  ///< This term.
+    Time leased_until;                                    ///< By the slowest clock of a mount; also after a crash.
+    std::uint64_t leased_in = 0;                          ///< This term.
     Time lease_next;
-    Time changes_from;                                    ///< As leader.
+    Time changes_from;         ///< As leader.
     int refused_unstable = 0;  ///< Snapshots it was not given because they might still be taken back.
     std::multimap<std::uint64_t, PendingWrite> writes;
     std::vector<PendingRead> reads;

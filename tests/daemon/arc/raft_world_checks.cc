@@ -34,7 +34,8 @@ void RaftWorld::check(Node& node) {
       ++numbers_.elections;
       note(fmt::format("leads {} term {} {}", node.number, raft.term(), raft.view().text()));
       node.changes_from =
-          now_ + Duration(static_cast<std::int64_t>(static_cast<double>(raft.lease_wait() * kTick.count()) / node.rate));
+          now_ +
+          Duration(static_cast<std::int64_t>(static_cast<double>(raft.lease_wait() * kTick.count()) / node.rate));
     }
     if (!node.was_leader) hunt(node);
   }
@@ -42,10 +43,10 @@ void RaftWorld::check(Node& node) {
   check_leases(node);
 }
 
-/// I26, as far as the core has a part in it: nobody changes anything while what another has leased may still be read. All
-/// lease whenever they may, as daemon/node/leases.h does it.
+/// I26, as far as the core has a part in it: nobody changes anything while what another has leased may still be read.
+/// All lease whenever they may, as daemon/node/leases.h does it.
 void RaftWorld::check_leases(Node& node) {
-    // Five eighths of what voters count before they vote, by a clock that runs at 0.8.
+  // Five eighths of what voters count before they vote, by a clock that runs at 0.8.
   constexpr auto kLease = 5 * kTick * 5 / 4;
   auto& raft = *node.raft;
   if (!raft.leads()) {
