@@ -42,7 +42,7 @@ Workload::LockWorker::LockWorker(Workload& load, Runtime& runtime, FileSystem& f
 
 awaitable<void> Workload::LockWorker::run() {
   while (!load_.stopping_) {
-    co_await runtime_.sleep(runtime_.jitter(load_.options_.think, 0.9));
+    co_await runtime_.sleep(runtime_.jitter(6 * load_.options_.think, 0.9));
     co_await add();
   }
 }

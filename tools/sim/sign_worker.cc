@@ -22,7 +22,7 @@ Workload::SignWorker::SignWorker(Workload& load, Runtime& runtime, FileSystem& f
 
 awaitable<void> Workload::SignWorker::run() {
   while (!load_.stopping_) {
-    co_await runtime_.sleep(runtime_.jitter(load_.options_.think, 0.9));
+    co_await runtime_.sleep(runtime_.jitter(3 * load_.options_.think, 0.9));
     // Often the same question again and again: the first answer is to be given from memory.
     const auto looks = 1 + rng_.below(6);
     const bool flag = rng_.chance(0.5);
