@@ -17,6 +17,7 @@ constexpr Duration kWatchEvery = 500ms;
 /// Between two questions that were answered at once though somebody is in the way, or not at all.
 constexpr Duration kAskAgainAfter = 50ms;
 constexpr Duration kGiveUpAgainAfter = 1s;
+constexpr Duration kGivingUpPoll = 20ms;
 
 LockOwner owner_of(const wire::FileLock& lock) {
   return {lock.kind(), lock.owner()};
@@ -34,6 +35,32 @@ wire::SetLock whole_file(Ino ino, LockOwner owner) {
 }  // namespace
 
 // ---- Locking ----
+
+class FileLocks::GivingUp {
+ public:
+  GivingUp(FileLocks& locks, Ino ino, LockOwner owner) : locks_(locks), key_(ino, owner) { ++locks_.giving_up_[key_]; }
+  GivingUp(const GivingUp&) = delete;
+  ~GivingUp() {
+    if (--locks_.giving_up_[key_] == 0) locks_.giving_up_.erase(key_);
+  }
+
+ private:
+  FileLocks& locks_;
+  const std::pair<Ino, LockOwner> key_;
+};
+
+awaitable<Result<void>> FileLocks::wait_for_giving_up(Ino ino, LockOwner owner, const Interruption* interruption) {
+  const auto until = core_.runtime().now() + kClientDeadline;
+  while (giving_up_.contains({ino, owner})) {
+    if (core_.tasks.stopping()) co_return Error{Errc::cancelled, "the mount is stopping"};
+    if (interruption && interruption->requested()) co_return Error{Errc::interrupted, "a signal came"};
+    // Whoever waits waits on; another is told, as if it had asked the arc in vain.
+    if (!interruption && core_.runtime().now() >= until)
+      co_return Error{Errc::unavailable, fmt::format("inode {:x}: its last lock cannot be given up yet", ino)};
+    co_await core_.runtime().sleep(kGivingUpPoll);
+  }
+  co_return Result<void>();
+}
 
 /// Somebody asks for a lock. Noted before: if no answer comes, the arc may have given it all the same, and it is given
 /// up with the others. Only a clear refusal leaves nothing behind.
@@ -100,6 +127,7 @@ awaitable<Result<bool>> FileLocks::set(std::shared_ptr<OpenFile> file, wire::Fil
     CO_TRY_VOID(co_await unlock(file, std::move(lock)));
     co_return false;
   }
+  CO_TRY_VOID(co_await wait_for_giving_up(inode->ino, owner_of(lock), interruption.get()));
   // What was written without it belongs before it.
   if (!inode->unsent.empty()) CO_TRY_VOID(co_await writes_.commit(inode));
   const auto owner = owner_of(lock);
@@ -308,6 +336,7 @@ awaitable<Result<void>> FileLocks::unlock(std::shared_ptr<OpenFile> file, wire::
 
 awaitable<Result<void>> FileLocks::give_up(std::shared_ptr<InodeState> inode, LockOwner owner) {
   if (!inode->locks.contains(owner)) co_return Result<void>();
+  const GivingUp under_way(*this, inode->ino, owner);
   const auto session = core_.session;
   if (!inode->unsent.empty()) CO_TRY_VOID(co_await writes_.commit(inode));
   if (session != core_.session) co_return Result<void>();
@@ -321,6 +350,7 @@ awaitable<Result<void>> FileLocks::give_up(std::shared_ptr<InodeState> inode, Lo
 }
 
 awaitable<void> FileLocks::give_up_later(std::shared_ptr<InodeState> inode, LockOwner owner) {
+  const GivingUp under_way(*this, inode->ino, owner);
   for (;;) {
     co_await core_.runtime().sleep(kGiveUpAgainAfter);
     auto done = co_await give_up(inode, owner);

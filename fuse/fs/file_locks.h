@@ -53,11 +53,15 @@ class FileLocks {
   awaitable<Result<void>> unlock(std::shared_ptr<OpenFile> file, wire::FileLock lock);
   awaitable<Result<void>> give_up(std::shared_ptr<InodeState> inode, LockOwner owner);
   awaitable<void> give_up_later(std::shared_ptr<InodeState> inode, LockOwner owner);
+  class GivingUp;
+  /// What this owner gave up is given up first: that must not take along what it locks from now on.
+  awaitable<Result<void>> wait_for_giving_up(Ino ino, LockOwner owner, const Interruption* interruption);
 
   Core& core_;
   WriteBehind& writes_;
   Deadlocks deadlocks_;
   std::uint64_t next_waiter_ = 1;
+  std::map<std::pair<Ino, LockOwner>, int> giving_up_;  ///< Under way, or tried again until a node answers.
 };
 
 }  // namespace chordfs::fs
