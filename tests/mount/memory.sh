@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # The memory of a mount is bounded by --cache-size, and does not grow with the files that came and went.
-# CHORDFS_MEMORY_FILES (2000) a round, CHORDFS_MEMORY_ROUNDS (4): more by hand.
+# CHORDFS_MEMORY_FILES (600) a round, CHORDFS_MEMORY_ROUNDS (4): more by hand.
 # shellcheck source=tests/mount/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-files=${CHORDFS_MEMORY_FILES:-2000} rounds=${CHORDFS_MEMORY_ROUNDS:-4}
+files=${CHORDFS_MEMORY_FILES:-600} rounds=${CHORDFS_MEMORY_ROUNDS:-4}
 start_ring a
 mount_options=(--cache-size 16M)
 mount_ring small a
