@@ -43,7 +43,7 @@ constexpr std::size_t kLookupsMax = 200'000;  // The error of the mean is below 
 constexpr std::size_t kCachesMax = 64;        // Nodes whose caches are followed.
 constexpr std::size_t kNodesMin =
     8192;  // Of all rings of a size: small ones are drawn several times; with caches 1/32 of them.
-constexpr std::size_t kWarm = 50 * kLookupsANode;
+constexpr std::size_t kWarm = 10 * kLookupsANode;
 
 struct Configuration {
   std::string_view name;
