@@ -69,8 +69,8 @@ export ASAN_OPTIONS=detect_stack_use_after_return=1:detect_leaks=1 UBSAN_OPTIONS
 run build "$@"
 if [ -z "$quick" ]; then
   # The seeds were all run without sanitizers; here a tenth of the speed buys another look at a few of them.
-  CHORDFS_SIM_SEEDS=${CHORDFS_SIM_SEEDS:-2} run build-asan -L 'unit|sim' -LE 'mount|slow' "$@"
-  # Half a minute for each target: CHORDFS_FUZZ_SECONDS.
+  CHORDFS_SIM_SEEDS=${CHORDFS_SIM_SEEDS:-1} run build-asan -L 'unit|sim' -LE 'mount|slow' "$@"
+  # Ten seconds for each target: CHORDFS_FUZZ_SECONDS.
   run build-asan -L fuzz "$@"
   run build-tsan -L tsan "$@"
 fi

@@ -4,7 +4,7 @@
 # is repeated by `PROGRAM FILE`; once mended, the file joins the corpus.
 set -euo pipefail
 program=$1 corpus=$2 directory=$3
-seconds=${CHORDFS_FUZZ_SECONDS:-30}
+seconds=${CHORDFS_FUZZ_SECONDS:-10}
 
 mkdir -p "$directory/finds"
 # -timeout is a net against endless loops, on a machine that may be slow and busy; it is no measurement.
