@@ -47,6 +47,8 @@ constexpr Plant kPlants[] = {
     {Defect::learner_promoted_early, 2, "I19"},
     {Defect::late_prepare_accepted, 10, "I15|nlink|left over"},
     {Defect::sweep_ignores_open_session, 3, "I19|I20|no_block"},
+    {Defect::stale_read, 6, "linearizable"},
+    {Defect::lease_not_recalled, 1, "linearizable|I25"},
 };
 INSTANTIATE_TEST_SUITE_P(Sim, Planted, testing::ValuesIn(kPlants),
                          [](const auto& info) { return std::string(name_of(info.param.defect)); });
