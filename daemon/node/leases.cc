@@ -69,7 +69,6 @@ awaitable<Result<Reply>> Leases::renew(wire::RenewLeases request) {
   for (auto number : request.arcs()) {
     auto arc = arcs_.find(number);
     if (!arc || !arc->serves() || !arc->raft->lease()) continue;
-    states_[number].renewed = came;
     // With the next heartbeats, in frames that go anyway.
     asked.push_back({arc, arc->raft, arc->raft->term(), arc->raft->request_round()});
   }
@@ -207,7 +206,6 @@ void Leases::led(ArcNumber number) {
   auto arc = arcs_.find(number);
   if (!arc || !arc->raft) return;
   states_[number] = {.changes_from = runtime_.now() + arc->raft->lease_wait() * kRaftTick,
-                     .renewed = {},
                      .unknown = 0,
                      .floor = changes_,
                      .changed = {},
@@ -222,9 +220,6 @@ void Leases::expire() {
     while (!one.second->inos.empty()) let_go(one.first, *one.second, one.second->inos.begin()->first);
     return true;
   });
-  for (auto& [number, state] : states_)
-    if (auto arc = arcs_.find(number); arc && arc->leads() && runtime_.now() >= state.renewed + 2 * kLeaseHold)
-      arc->raft->end_leases();
 }
 
 }  // namespace chordfs

@@ -92,8 +92,7 @@ class Leases {
     Signal news;
   };
   struct ArcState {
-    Time changes_from{};  ///< What a former leader granted has run out.
-    Time renewed{};
+    Time changes_from{};        ///< What a former leader granted has run out.
     std::uint64_t unknown = 0;  ///< Up to this index of the log there are changes of unknown outcome.
     std::uint64_t floor = 0;    ///< Inodes that are not in `changed` were changed then, perhaps.
     std::map<std::uint64_t, std::uint64_t> changed;

@@ -48,7 +48,9 @@ bool Raft::Write::may_be_late() const {
 
 void Raft::tick() {
   if (gone_ || fault_ || diverged_) return;
-  since_leases_ = leads() && leasing_ ? 0 : std::min(since_leases_ + 1, kLeaseTicks);
+  since_leases_ = std::min(since_leases_ + 1, kLeaseTicks);
+  // Not before: rounds that were asked for may still be on their way, and what they confirm must have been said.
+  if (since_leases_ == kLeaseTicks) leasing_ = false;
   if (leads())
     tick_leader();
   else

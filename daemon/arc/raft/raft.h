@@ -110,8 +110,6 @@ class Raft {
                std::optional<std::uint64_t> stable = {});
   /// Leader only: from the next confirmed round on it may grant leases. False while it is about to hand over.
   bool lease();
-  /// No lease is out any more.
-  void end_leases() { leasing_ = false; }
   /// Ticks, from when this replica was elected, until what a former leader granted has run out.
   int lease_wait() const { return lease_wait_; }
   /// A passive replica does not campaign: its records are not whole.
@@ -228,8 +226,9 @@ class Raft {
   std::uint64_t stable_ = 0;
 
   // Timers, in ticks.
-  int silence_ = 0;       ///< Since a leader was heard or an election began.
-  int since_leases_ = 0;  ///< Since a leader, or this one, said that it grants leases. A new process cannot know.
+  int silence_ = 0;  ///< Since a leader was heard or an election began.
+  int since_leases_ =
+      0;  ///< Since a leader said that it grants leases, or this one last did. A new process cannot know.
   int leaderless_ = 0;
   int timeout_ = 0;
   int since_heartbeat_ = 0;

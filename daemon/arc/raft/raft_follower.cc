@@ -95,6 +95,7 @@ void Raft::reject(const Replica& to, const wire::RaftMessage& message) {
 void Raft::on_snapshot(const Replica& from, const wire::RaftMessage& message) {
   if (leads()) return;
   follow(from);
+  if (message.leasing()) since_leases_ = 0;  // It confirms rounds like any other.
   const bool needless = message.log_index() <= stable() || log_.matches(message.log_index(), message.log_term());
   if (needless && !passive_) {
     if (log_.matches(message.log_index(), message.log_term())) {

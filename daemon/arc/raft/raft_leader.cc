@@ -234,7 +234,6 @@ bool Raft::transfer(const Uuid& to) {
     // Clients wait from here on, for about two round trips: not before it is nearly there.
     if (transfer_rest_ > 0 || known->match + 1 < commit_ || known->probing) return false;
     // Nor before the leases have run out: the next leader would have to wait for that before it changes anything.
-    leasing_ = false;
     lease_pause_ = 2 * kLeaseTicks;
     if (since_leases_ < kLeaseTicks) return false;
     transfer_ = to;

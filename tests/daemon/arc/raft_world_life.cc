@@ -337,7 +337,8 @@ Standing RaftWorld::standing(Node& node) {
   auto& raft = *node.raft;
   auto whole = [this, &node, &raft](const Replica& one) {
     const auto* progress = raft.progress(one);
-    if (progress == nullptr || progress->snapshot || progress->match + 5 < raft.commit() || !raft.live(one))
+    if (progress == nullptr || progress->snapshot || progress->probing || progress->match + 5 < raft.commit() ||
+        !raft.live(one))
       return false;
     auto found = node.whole_at.find({one.node, one.generation});
     return found != node.whole_at.end() && found->second <= now_;
@@ -371,7 +372,7 @@ void RaftWorld::view_step(Node& node) {
   } else if (step.make_whole) {
     // Records are there when it has caught up; its blocks take a while.
     const auto* progress = raft.progress(*step.make_whole);
-    if (progress != nullptr && !progress->snapshot && progress->match + 5 >= raft.commit())
+    if (progress != nullptr && !progress->snapshot && !progress->probing && progress->match + 5 >= raft.commit())
       node.whole_at.try_emplace({step.make_whole->node, step.make_whole->generation},
                                 now_ + (healing_ ? 50ms : rng_.between(10ms, 800ms)));
   } else if (step.hand_over_to) {
