@@ -3,42 +3,14 @@
 
 #include "proto/wire/inode_flags.h"
 #include "proto/wire/limits.h"
+#include "proto/wire/steps.h"
 
 namespace chordfs::tree {
 
 namespace {
 /// The inode that a step names, of which an answer tells the attributes; 0 if none.
 std::uint64_t described_ino(const wire::Step& step) {
-  switch (step.kind_case()) {
-    case wire::Step::kInsert:
-      return step.insert().dir();
-    case wire::Step::kRemove:
-      return step.remove().dir();
-    case wire::Step::kCreate:
-      return step.create().inode().attr().ino();
-    case wire::Step::kLink:
-      return step.link().ino();
-    case wire::Step::kUnlink:
-      return step.unlink().ino();
-    case wire::Step::kMoved:
-      return step.moved().ino();
-    case wire::Step::kSetAttr:
-      return step.set_attr().ino();
-    case wire::Step::kCommit:
-      return step.commit().ino();
-    case wire::Step::kAllocate:
-      return step.allocate().ino();
-    case wire::Step::kSetLock:
-      return step.set_lock().ino();
-    case wire::Step::kSetXattr:
-      return step.set_xattr().ino();
-    case wire::Step::kRemoveXattr:
-      return step.remove_xattr().ino();
-    case wire::Step::kDirmove:
-    case wire::Step::KIND_NOT_SET:
-      return 0;
-  }
-  return 0;
+  return step.has_set_lock() ? step.set_lock().ino() : changed_inode(step);
 }
 
 wire::Answer found_instead(Errc code, const Entry& found) {
