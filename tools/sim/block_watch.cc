@@ -35,7 +35,9 @@ void BlockWatch::served(const SimHost& at, const wire::Request& asked, const Rep
   const auto arc = node == nullptr ? nullptr : node->arcs()->find(put.arc());
   if (!arc || !arc->raft || !arc->raft->leads()) return;
   ++acknowledgements_;
-  acknowledged_[put.arc()].insert(put.block());
+  // The network may bring a put twice, and its second copy may be answered when the leader has begun to drop the block
+  // (replicas 152). Whoever put it was told before; that it is still there is looked at in the end.
+  if (!acknowledged_[put.arc()].insert(put.block()).second) return;
   const auto& view = arc->raft->view();
   if (!majority(view, [&](const Replica& voter) { return may_hold(put.arc(), voter, put.block()); }))
     ring_.violation(fmt::format("I23: arc {}: node {} says that block {} is stored, and no majority of {} has it",
