@@ -6,7 +6,7 @@
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 bound=${CHORDFS_TEST_BOUND:-5}
-rounds=${CHORDFS_TEST_ROUNDS:-2}
+rounds=${CHORDFS_TEST_ROUNDS:-1}
 real_tree "$work/tree"
 tar -C "$work/tree" --format=posix -cf "$work/tree.tar" .  # Times to the nanosecond.
 start_ring a b c d e
