@@ -29,13 +29,11 @@ std::uint64_t LeaseKeeper::answered(ArcNumber arc, const Endpoint& node, std::ui
     if (auto old = nodes_.find(held.node); old != nodes_.end()) old->second.arcs.erase(arc);
     held = {.node = node, .term = 0, .stamp = 0, .until = {}, .used = now, .lease = 0, .number = 0};
   }
-  auto& state = nodes_[node];
+  auto [place, fresh] = nodes_.try_emplace(node);
+  auto& state = place->second;
   state.session = session;
   state.arcs.insert(arc);
-  if (!state.renewing && !tasks_.stopping()) {
-    state.renewing = true;
-    tasks_.spawn("renew leases", renew(node));
-  }
+  if (fresh && !tasks_.stopping()) tasks_.spawn("renew leases", renew(node));
   if (answer.lease() == 0) return 0;
   held.number = answer.lease() == held.lease ? std::max(held.number, answer.lease_number()) : answer.lease_number();
   held.lease = answer.lease();

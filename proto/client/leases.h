@@ -56,7 +56,6 @@ class LeaseKeeper {
     std::uint64_t session = 0;
     std::uint64_t incarnation = 0;
     std::set<ArcNumber> arcs;
-    bool renewing = false;
   };
   awaitable<void> renew(Endpoint node);
   void take(NodeState& state, const wire::Leases& leases, Time sent);
@@ -65,7 +64,7 @@ class LeaseKeeper {
   TaskGroup& tasks_;
   const Hooks hooks_;
   std::map<ArcNumber, Held> held_;
-  std::map<Endpoint, NodeState> nodes_;
+  std::map<Endpoint, NodeState> nodes_;  ///< Those to which renew() runs.
   std::uint64_t stamps_ = 0;
 };
 

@@ -3,6 +3,7 @@ import ctypes
 import errno
 import fcntl
 import os
+import signal
 import stat
 import struct
 
@@ -94,23 +95,30 @@ def tree(path="."):
     return sorted(found)
 
 
-def as_user(call, uid=NOBODY, gid=NOBODY):
-    """What `call` gives in a child that is this user, with no other group. The current directory stays."""
+def in_child(call, first=lambda: None):
+    """What `call` gives in a child of its own, after `first`, or the signal that ended it."""
     receive, send = os.pipe()
     child = os.fork()
     if child == 0:
         try:
-            os.setgroups([])
-            os.setgid(gid)
-            os.setuid(uid)
+            first()
             os.write(send, repr(attempt(call)).encode())
         finally:
             os._exit(0)
     os.close(send)
     with os.fdopen(receive, "rb") as f:
         answer = f.read().decode()
-    os.waitpid(child, 0)
-    return answer
+    status = os.waitpid(child, 0)[1]
+    return signal.Signals(os.WTERMSIG(status)).name if os.WIFSIGNALED(status) else answer
+
+
+def as_user(call, uid=NOBODY, gid=NOBODY):
+    """What `call` gives in a child that is this user, with no other group. The current directory stays."""
+    def become():
+        os.setgroups([])
+        os.setgid(gid)
+        os.setuid(uid)
+    return in_child(call, become)
 
 
 class DirectoryStream:

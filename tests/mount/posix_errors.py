@@ -7,26 +7,10 @@ import stat
 import subprocess
 import time
 
-from posix_calls import DirectoryStream, as_user, attempt, facts, fallocate, kind, read, write
+from posix_calls import DirectoryStream, as_user, attempt, facts, fallocate, in_child, kind, read, write
 from posix_scenarios import changed, scenario, scenario_of_root
 
 OWNER, OTHER, THIRD = 1001, 1002, 1003
-
-
-def in_child(call):
-    """What `call` gives in a child of its own, or the signal that ended it."""
-    receive, send = os.pipe()
-    child = os.fork()
-    if child == 0:
-        try:
-            os.write(send, repr(attempt(call)).encode())
-        finally:
-            os._exit(0)
-    os.close(send)
-    with os.fdopen(receive, "rb") as f:
-        answer = f.read().decode()
-    status = os.waitpid(child, 0)[1]
-    return signal.Signals(os.WTERMSIG(status)).name if os.WIFSIGNALED(status) else answer
 
 
 # ---- Limits ----

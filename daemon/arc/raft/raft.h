@@ -226,9 +226,8 @@ class Raft {
   std::uint64_t stable_ = 0;
 
   // Timers, in ticks.
-  int silence_ = 0;  ///< Since a leader was heard or an election began.
-  int since_leases_ =
-      0;  ///< Since a leader said that it grants leases, or this one last did. A new process cannot know.
+  int silence_ = 0;       ///< Since a leader was heard or an election began.
+  int since_leases_ = 0;  ///< Since a leader said that it grants leases, or this one did; a new process cannot know.
   int leaderless_ = 0;
   int timeout_ = 0;
   int since_heartbeat_ = 0;
