@@ -1,6 +1,7 @@
 // Running steps in order; and the steps on directories.
 #include "daemon/tree/steps.h"
 
+#include "daemon/arc/raft/defects.h"
 #include "proto/wire/inode_flags.h"
 #include "proto/wire/limits.h"
 #include "proto/wire/steps.h"
@@ -131,7 +132,8 @@ void StepRunner::directory_changed(std::uint64_t dir, wire::FileType gone, wire:
 Outcome StepRunner::take_dirmove() {
   if (state_.place().arc != 0) return refusal(Errc::invalid, "dirmove is held in the root's arc");
   if (locks_ == Locks::own) return {};
-  if (auto holder = dirmove_lock(state_.records())) return locked_by(*holder);
+  if (auto holder = dirmove_lock(state_.records()); holder && !planted(Defect::dirmove_shared))
+    return locked_by(*holder);
   return {};
 }
 

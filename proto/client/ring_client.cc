@@ -240,6 +240,7 @@ awaitable<Result<Reply>> RingClient::call_arc(ArcNumber arc, Request request, Du
           attempt.follow(endpoint_of(reply->header.hint()), runtime_.now());
         last = {Errc::unavailable, fmt::format("nobody holds arc {} now", arc)};
         continue;
+      case Errc::wrong_ring:  // Somebody else's node has that address now; ours is not there.
       case Errc::unreachable:
       case Errc::timed_out:
       case Errc::busy:
@@ -253,13 +254,13 @@ awaitable<Result<Reply>> RingClient::call_arc(ArcNumber arc, Request request, Du
           attempt.again(*node);
           continue;
         }
-        if (!reply) {
+        if (!reply || code == Errc::wrong_ring) {
           // Also busy: what waits to be sent to it is too much already.
           cache_.erase(arc);
           attempt.was_silent(*node, runtime_.now());
           if (code != Errc::unreachable || took > kRefusedWithin) silent_until_[*node] = runtime_.now() + kSilentFor;
         }
-        if (code == Errc::unreachable) {
+        if (code == Errc::unreachable || code == Errc::wrong_ring) {
           counters_.lookups.stale += locations_.forget(*node);
           std::erase_if(cache_, [&node](const auto& known) { return known.second == *node; });
           dead = *node;
@@ -270,7 +271,7 @@ awaitable<Result<Reply>> RingClient::call_arc(ArcNumber arc, Request request, Du
                                                  Error{code, reply ? reply->header.context() : "no answer"}.text())};
         said = said || reply.has_value();
         ++counters_.retries;
-        if (reply) {
+        if (reply && code != Errc::wrong_ring) {
           co_await runtime_.sleep(std::min(runtime_.jitter(attempt.pause()), Duration(until - runtime_.now())));
           attempt.again(*node);
         }

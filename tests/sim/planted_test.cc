@@ -49,6 +49,9 @@ constexpr Plant kPlants[] = {
     {Defect::sweep_ignores_open_session, 3, "I19|I20|no_block"},
     {Defect::stale_read, 6, "linearizable"},
     {Defect::lease_not_recalled, 1, "linearizable|I25"},
+    {Defect::dirmove_shared, 8, "I18"},
+    {Defect::transaction_step_unlogged, 2, "nlink|parent|left over|with a name"},
+    {Defect::ring_not_asked, 1, "I31"},
 };
 INSTANTIATE_TEST_SUITE_P(Sim, Planted, testing::ValuesIn(kPlants),
                          [](const auto& info) { return std::string(name_of(info.param.defect)); });

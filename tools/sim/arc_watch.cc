@@ -294,7 +294,7 @@ void ArcWatch::committed_first(const Raft& raft, const Seen& seen, std::uint64_t
   if (!durable)
     ring_.violation(fmt::format("I3: arc {}: entry {} of term {} is committed without a durable majority of {}", arc,
                                 index, entry.term, raft.view().text()));
-  if (entry.kind == EntryKind::operation) ring_.transactions().committed(arc, index, entry.payload);
+  if (is_operation(entry.kind)) ring_.transactions().committed(arc, index, entry.payload);
   if (entry.kind != EntryKind::view) return;
   if (const auto view = view_from(entry.payload)) {
     look_at_view(arc, told, *view);

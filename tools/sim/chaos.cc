@@ -47,6 +47,8 @@ std::string_view name_of(FaultKind kind) {
       return "disk full";
     case FaultKind::bit_flip:
       return "bit flip";
+    case FaultKind::stranger:
+      return "stranger";
   }
   return "?";
 }
@@ -147,6 +149,7 @@ void Chaos::begin(const Fault& fault) {
     case FaultKind::disk_full:
     case FaultKind::bit_flip:
     case FaultKind::wipe:
+    case FaultKind::stranger:
       return strike_host(fault);
   }
 }
@@ -170,6 +173,7 @@ void Chaos::strike_host(const Fault& fault) {
   if (fault.kind == FaultKind::leave && !rules_.leave) return;
   if (harms_disk(fault.kind) && !(rules_.harm_disk && rules_.mend_disk)) return;
   if (fault.kind == FaultKind::wipe && !rules_.wipe) return;
+  if (fault.kind == FaultKind::stranger && !(rules_.lend && rules_.take_back)) return;
   strike(fault);
   switch (fault.kind) {
     case FaultKind::crash:
@@ -192,6 +196,13 @@ void Chaos::strike_host(const Fault& fault) {
       return later(fault.lasts, [this, host] { rules_.mend_disk(*host); });
     case FaultKind::wipe:
       return rules_.wipe(*host);
+    case FaultKind::stranger:
+      power_off(*host);
+      rules_.lend(*host, fault);
+      return later(fault.lasts, [this, host] {
+        rules_.take_back(*host);
+        restart(*host);
+      });
     default:
       return rules_.leave(*host);
   }
@@ -324,6 +335,7 @@ void Chaos::calm() {
   world_.network().heal();
   for (auto* host : victims()) {
     host->resume();
+    if (rules_.take_back) rules_.take_back(*host);
     if (rules_.mend_disk) rules_.mend_disk(*host);
     restart(*host);
   }

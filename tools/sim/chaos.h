@@ -36,6 +36,7 @@ enum class FaultKind : std::uint8_t {
   disk_error,  ///< One host's disk fails now and then; as before at the end.
   disk_full,   ///< One host's disk has no room; as before at the end.
   bit_flip,    ///< A bit on one host's disk.
+  stranger,    ///< One host is off, and a node of another ring has its address; restarted at the end.
 };
 std::string_view name_of(FaultKind kind);
 
@@ -81,6 +82,9 @@ struct ChaosRules {
   std::function<void(SimHost&, const Fault&)> harm_disk;
   std::function<void(SimHost&)> mend_disk;
   std::function<void(SimHost&)> wipe;
+  /// The host is off: somebody else may come up at its address, and must go. Default: passed over.
+  std::function<void(SimHost&, const Fault&)> lend;
+  std::function<void(SimHost&)> take_back;
   /// Whom to isolate; default: any victim.
   std::function<SimHost*(std::uint64_t choice)> leader;
   /// Hosts that are no victims, of which an isolated one still hears some. Default: none.

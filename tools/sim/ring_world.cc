@@ -107,6 +107,7 @@ class RingWorld::Operator final : public Program {
 };
 
 RingWorld::RingWorld(RingWorldOptions options) : options_(std::move(options)), world_(options_.seed) {
+  stranger_.emplace(*this);
   operator_ = &world_.add_host({.program = [this](Runtime& runtime, Transport& transport) {
     return std::make_unique<Operator>(*this, runtime, transport);
   }});
@@ -129,11 +130,18 @@ RingWorld::Index RingWorld::make_slot(std::vector<Endpoint> via) {
     rate = 0.8 + static_cast<double>(Rng::derived(options_.seed, "clock rate", index).below(46)) / 100;
   // The checker names nodes by their ports.
   Endpoint endpoint{fmt::format("10.0.0.{}", index), static_cast<std::uint16_t>(kPortFirst + index)};
-  slot.host = &world_.add_host(
-      {.endpoint = endpoint, .clock_rate = rate, .program = [this, index](Runtime& runtime, Transport& transport) {
-         return std::make_unique<NodeProgram>(*this, index, runtime, transport);
-       }});
+  slot.host =
+      &world_.add_host({.endpoint = endpoint,
+                        .clock_rate = rate,
+                        .program = [this, index](Runtime& runtime, Transport& transport) -> std::unique_ptr<Program> {
+                          const auto& own = *slots_[index];
+                          if (own.lent)
+                            return stranger_->program(runtime, transport, own.host->endpoint(), own.stranger_via);
+                          return std::make_unique<NodeProgram>(*this, index, runtime, transport);
+                        }});
   slot.host->on_death([this, &slot](SimHost::Death death) {
+    if (std::exchange(slot.lent, false))
+      return stranger_->crash(death == SimHost::Death::machine ? Crash::power_loss : Crash::process_kill);
     slot.disk->crash(death == SimHost::Death::machine ? Crash::power_loss : Crash::process_kill);
     slot.power_losses += death == SimHost::Death::machine;
     slot.program = nullptr;
@@ -195,6 +203,23 @@ void RingWorld::wipe(Index index, Index via) {
     slot.disk->wipe();
   ++slot.wipes;
   restart(index, via);
+}
+
+bool RingWorld::may_lend() const {
+  return connecting_ == 0 && std::ranges::none_of(slots_, [](const auto& slot) {
+           const bool knows_ring = slot->disk->durable()->get(keys::node("ring")).has_value();
+           return !slot->gone && (slot->lent || slot->leaving || !knows_ring);
+         });
+}
+
+void RingWorld::lend(Index index, std::vector<Index> via) {
+  auto& slot = *slots_.at(index);
+  CHECK(may_lend() && !slot.gone && !slot.host->alive(), "the address of node {} is not to be had", index);
+  world_.note(fmt::format("a node of another ring stands where node {} stood", index));
+  slot.lent = true;
+  slot.stranger_via.clear();
+  for (auto door : via) slot.stranger_via.push_back(host(door).endpoint());
+  slot.host->start();
 }
 
 void RingWorld::abandon(Index index) {
@@ -264,7 +289,7 @@ std::vector<RingWorld::Index> RingWorld::serving_nodes() const {
 std::vector<Endpoint> RingWorld::endpoints() const {
   std::vector<Endpoint> all;
   for (const auto& slot : slots_)
-    if (!slot->gone) all.push_back(slot->host->endpoint());
+    if (!slot->gone && !slot->lent) all.push_back(slot->host->endpoint());
   return all;
 }
 

@@ -19,6 +19,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -29,6 +30,7 @@
 #include "tools/sim/arc_watch.h"
 #include "tools/sim/block_watch.h"
 #include "tools/sim/disk.h"
+#include "tools/sim/stranger.h"
 #include "tools/sim/transaction_watch.h"
 #include "tools/sim/world.h"
 
@@ -76,6 +78,12 @@ class RingWorld {
   void wipe(Index index, Index via);
   /// Dies for good, without having left; nobody asks for it any more.
   void abandon(Index index);
+  /// Whether a node of another ring may take an address now: nobody is about to learn from a door which ring this is.
+  bool may_lend() const;
+  /// This host is down. A node of another ring stands there until the host dies; may_lend().
+  void lend(Index index, std::vector<Index> via);
+  bool lent(Index index) const { return slots_.at(index)->lent; }
+  const Stranger& stranger() const { return *stranger_; }
   SimDisk& disk(Index index) { return *slots_.at(index)->disk; }
   /// How often this disk was replaced by an empty one.
   std::uint64_t wipes(Index index) const { return slots_.at(index)->wipes; }
@@ -98,7 +106,18 @@ class RingWorld {
   /// Those that have not left: whom faults may strike.
   std::vector<SimHost*> members();
   std::vector<Index> serving_nodes() const;
+  /// Of our ring.
   std::vector<Endpoint> endpoints() const;
+  /// A client that does not know yet which ring it is for holds this.
+  class Connecting {
+   public:
+    explicit Connecting(RingWorld& ring) : ring_(ring) { ++ring_.connecting_; }
+    ~Connecting() { --ring_.connecting_; }
+    Connecting(const Connecting&) = delete;
+
+   private:
+    RingWorld& ring_;
+  };
 
   /// Of the whole ring, leaving out this node if one is named.
   RingSnapshot snapshot(std::optional<Index> without = {}) const;
@@ -146,6 +165,8 @@ class RingWorld {
     std::uint64_t power_losses = 0;
     bool leaving = false;
     bool gone = false;
+    bool lent = false;
+    std::vector<Endpoint> stranger_via;
   };
 
   Index make_slot(std::vector<Endpoint> via);
@@ -171,7 +192,9 @@ class RingWorld {
   std::string trace_of_violation_;
   std::uint64_t ring_checks_ = 0;
   std::size_t disk_ends_ = 0;
+  std::size_t connecting_ = 0;
   SimHost* operator_ = nullptr;
+  std::optional<Stranger> stranger_;
   World world_;  ///< Last: its end buries the programs, which use the rest.
 };
 

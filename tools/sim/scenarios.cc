@@ -41,6 +41,7 @@ ScenarioReport report_of(RingWorld& ring) {
   report.numbers["entries committed"] = ring.arcs().entries_committed();
   report.numbers["records compared"] = ring.arcs().records_compared();
   report.numbers["transactions decided"] = ring.transactions().decided();
+  report.numbers["directories moved"] = ring.transactions().directory_moves();
   report.numbers["late prepares"] = ring.transactions().late_prepares();
   report.numbers["blocks acknowledged"] = ring.blocks().acknowledged();
   report.trace_hash = ring.world().trace_hash();

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "daemon/arc/keys.h"
 #include "daemon/store/log_record.h"
 #include "daemon/tree/keys.h"
@@ -18,12 +20,16 @@ void TransactionWatch::committed(ArcNumber arc, std::uint64_t index, std::string
   wire::Operation operation;
   if (!operation.ParseFromArray(payload.data(), static_cast<int>(payload.size())))
     return ring_.violation(fmt::format("arc {}: entry {} is no operation", arc, index));
-  if (operation.has_decide()) {
-    decisions_.try_emplace({arc, operation.decide().index()}, operation.decide().commit());
+  if (operation.has_begin()) {
+    for (const auto& part : operation.begin().transaction().parts())
+      if (std::ranges::any_of(part.steps(), &wire::Step::has_dirmove)) moves_.insert({arc, index});
+  } else if (operation.has_decide()) {
+    decided({arc, operation.decide().index()}, operation.decide().commit());
   } else if (operation.has_forget()) {
     forgotten_.insert({arc, operation.forget().index()});
   } else if (operation.has_finish() && operation.finish().commit()) {
     const Tx tx{operation.finish().tx().arc(), operation.finish().tx().index()};
+    if (arc == 0 && moving_ == tx) moving_.reset();
     const auto decision = decisions_.find(tx);
     if (decision == decisions_.end() || !decision->second)
       ring_.violation(fmt::format("I14: arc {} commits transaction {}.{}, which was {}", arc, tx.first, tx.second,
@@ -34,6 +40,17 @@ void TransactionWatch::committed(ArcNumber arc, std::uint64_t index, std::string
     ++late_prepares_;
     late_.push_back({arc, index, tx});
   }
+}
+
+void TransactionWatch::decided(const Tx& tx, bool commit) {
+  // The first decision in the log counts; one that comes again (a leader that heard nothing of it) changes nothing.
+  if (!decisions_.try_emplace(tx, commit).second || !commit || !moves_.contains(tx)) return;
+  if (moving_)
+    ring_.violation(fmt::format("I18: transaction {}.{} moves a directory while {}.{} does", tx.first, tx.second,
+                                moving_->first, moving_->second));
+  // Decided in the root's arc itself, it gives the right back with the decision.
+  if (tx.first != 0) moving_ = tx;
+  ++directory_moves_;
 }
 
 void TransactionWatch::look() {

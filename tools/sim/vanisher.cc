@@ -32,7 +32,10 @@ class Workload::Vanisher::Mount final : public Program {
         locks_(vanisher.load_, runtime, files_, kNumber) {}
 
   awaitable<void> run() override {
-    while (!co_await client_.connect()) co_await runtime_.sleep(kAgain);
+    {
+      const RingWorld::Connecting connecting(vanisher_.load_.ring_);
+      while (!co_await client_.connect()) co_await runtime_.sleep(kAgain);
+    }
     while (!co_await files_.start("a mount that vanishes")) co_await runtime_.sleep(kAgain);
     mounted_ = true;
     if (vanisher_.file_ == 0) co_await make_file();

@@ -61,7 +61,10 @@ class Workload::Mount final : public Program {
   }
 
   awaitable<void> run() override {
-    while (!co_await client_.connect()) co_await runtime_.sleep(kAgain);
+    {
+      const RingWorld::Connecting connecting(load_.ring_);
+      while (!co_await client_.connect()) co_await runtime_.sleep(kAgain);
+    }
     while (!co_await files_->start("simulated mount")) co_await runtime_.sleep(kAgain);
     mounted_ = true;
     if (load_.ready_ == 0 && load_.registers_.empty()) co_await make_common();

@@ -30,6 +30,9 @@ constexpr DefectName kDefects[] = {
     {Defect::applied_before_commit, "applied_before_commit"},
     {Defect::leases_not_waited_out, "leases_not_waited_out"},
     {Defect::lease_not_recalled, "lease_not_recalled"},
+    {Defect::dirmove_shared, "dirmove_shared"},
+    {Defect::transaction_step_unlogged, "transaction_step_unlogged"},
+    {Defect::ring_not_asked, "ring_not_asked"},
 };
 }  // namespace
 

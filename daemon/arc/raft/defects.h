@@ -35,6 +35,9 @@ enum class Defect : std::uint8_t {
   applied_before_commit,
   leases_not_waited_out,
   lease_not_recalled,
+  dirmove_shared,
+  transaction_step_unlogged,
+  ring_not_asked,
 };
 
 struct DefectName {
