@@ -9,6 +9,9 @@ namespace chordfs {
 
 namespace {
 constexpr std::size_t kChangedMax = 4096;
+constexpr Duration kLettingGoPause = 50ms;
+/// Whoever waited for a writer and has not asked again for so long has given up.
+constexpr Duration kWaiterGone = 1s;
 }  // namespace
 
 bool touched(const google::protobuf::RepeatedPtrField<wire::Step>& steps, std::set<std::uint64_t>& inos) {
@@ -38,14 +41,16 @@ void Leases::let_go(Incarnation incarnation, Holder& holder, std::uint64_t ino) 
 awaitable<Result<Reply>> Leases::renew(wire::RenewLeases request) {
   const auto came = runtime_.now();
   auto incarnation = request.incarnation();
-  auto done = request.done();
+  auto told = request.told();
+  std::set<std::uint64_t> done(request.done().begin(), request.done().end());
   std::shared_ptr<Holder> holder;
   if (auto found = holders_.find(incarnation);
       found != holders_.end() && found->second->session == request.session() && runs(*found->second))
     holder = found->second;
   if (!holder || holder->full) {
     incarnation = runtime_.random() | 1;
-    done = 0;  // Of another one's recalls.
+    told = 0;  // Of another one's recalls.
+    done.clear();
     holder = std::make_shared<Holder>();
     holder->session = request.session();
     holders_[incarnation] = holder;
@@ -53,8 +58,11 @@ awaitable<Result<Reply>> Leases::renew(wire::RenewLeases request) {
   for (auto ino : request.open())
     if (holder->recalled.contains(ino)) opens_.opened(client_.arc_of_ino(ino), ino, holder->session, came);
   std::erase_if(holder->recalled, [&](const auto& one) {
-    if (one.second > done) return false;
+    if (!done.contains(one.second)) return false;
     let_go(incarnation, *holder, one.first);
+    if (auto writing = writings_.find(one.first); writing != writings_.end())
+      if (auto asked = writing->second.recalls.find(incarnation); asked != writing->second.recalls.end())
+        writing->second.done |= asked->second == one.second;
     return true;
   });
   let_go_.notify_all();
@@ -73,15 +81,15 @@ awaitable<Result<Reply>> Leases::renew(wire::RenewLeases request) {
     asked.push_back({arc, arc->raft, arc->raft->term(), arc->raft->request_round()});
   }
   auto news = [&] {
-    return holder->full || std::ranges::any_of(holder->recalled, [&](const auto& one) { return one.second > done; });
+    return holder->full || std::ranges::any_of(holder->recalled, [&](const auto& one) { return one.second > told; });
   };
-  while (!news() && runtime_.now() < came + kLeaseRound)
+  while (!request.arcs().empty() && !news() && runtime_.now() < came + kLeaseRound)
     co_await holder->news.wait_for(runtime_, came + kLeaseRound - runtime_.now());
 
   Reply reply;
   auto& leases = *reply.header.mutable_leases();
   leases.set_incarnation(incarnation);
-  leases.set_recall(done);
+  leases.set_recall(told);
   for (const auto& one : asked) {
     if (one.raft != one.arc->raft || !one.arc->serves() || one.raft->term() != one.term) continue;
     if (one.raft->confirmed_round() < one.round) continue;
@@ -91,6 +99,7 @@ awaitable<Result<Reply>> Leases::renew(wire::RenewLeases request) {
   }
   for (const auto& [ino, number] : holder->recalled) {
     leases.add_inos(ino);
+    leases.add_numbers(number);
     leases.set_recall(std::max(leases.recall(), number));
   }
   co_return reply;
@@ -189,10 +198,7 @@ awaitable<Result<void>> Leases::recall(ArcNumber arc, std::set<std::uint64_t> in
         }
         held = true;
         wake = std::min(wake, holder.renewed + kLeaseHold);
-        if (holder.recalled.try_emplace(ino, recalls_ + 1).second) {
-          ++recalls_;
-          holder.news.notify_all();
-        }
+        if (!holder.recalled.contains(ino)) ask_back(holder, ino);
       }
     }
     if (!held) co_return Result<void>();
@@ -200,6 +206,37 @@ awaitable<Result<void>> Leases::recall(ArcNumber arc, std::set<std::uint64_t> in
     co_await let_go_.wait_for(runtime_, std::max<Duration>(wake - runtime_.now(), 1ms));
   }
   co_return Result<void>();
+}
+
+std::uint64_t Leases::ask_back(Holder& holder, std::uint64_t ino) {
+  holder.recalled[ino] = ++recalls_;
+  holder.news.notify_all();
+  return recalls_;
+}
+
+// ---- Writers ----
+
+bool Leases::writer_is_done(const wire::Attr& file) {
+  const auto now = runtime_.now();
+  auto& writing = writings_[file.ino()];
+  const bool same = writing.writer == file.writer() && writing.written_as == file.written_as();
+  if (!same || now > writing.asked + kWaiterGone)
+    writing = {.writer = file.writer(), .written_as = file.written_as(), .since = now, .asked = now, .recalls = {}};
+  writing.asked = now;
+  bool heard_of = false;
+  for (auto& [incarnation, holder] : holders_) {
+    if (holder->session != writing.writer || !runs(*holder)) continue;
+    heard_of = true;
+    // Under a new number, also if it is recalled already: it may have become the writer after it let go.
+    if (!writing.recalls.contains(incarnation)) writing.recalls[incarnation] = ask_back(*holder, file.ino());
+  }
+  const bool done = writing.done || now >= writing.since + (heard_of ? kWriterFlushMax : kWriterGrace);
+  if (done) writings_.erase(file.ino());
+  return done;
+}
+
+awaitable<void> Leases::wait_for_letting_go() {
+  co_await let_go_.wait_for(runtime_, kLettingGoPause);
 }
 
 void Leases::led(ArcNumber number) {
@@ -213,6 +250,7 @@ void Leases::led(ArcNumber number) {
 }
 
 void Leases::expire() {
+  std::erase_if(writings_, [this](const auto& one) { return runtime_.now() > one.second.asked + kWaiterGone; });
   std::erase_if(holders_, [this](auto& one) {
     if (runs(*one.second)) return false;
     // What it may have opened by its leases it has told of by now, or will not.

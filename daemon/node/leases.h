@@ -13,6 +13,12 @@
 // Soft state throughout: lost with leadership. Nothing but the rate of clocks is assumed, and cached reads alone depend
 // on it.
 //
+// Writing is the other half. A session that goes on writing a file is its writer: that stands in the file's record
+// (wire::Attr::writer), so that no leader forgets it. It may keep what it writes to itself while its lease on the arc
+// holds. Before anybody else is told of the file, or changes it, the writer is asked to commit what it has (a recall
+// like any other); one that is not heard of for kWriterGrace is not waited for: what it has it may still commit later,
+// unless somebody else has written meanwhile (Errc::overtaken).
+//
 // Owner: TreeService. Thread: the Runtime's.
 // Errors: busy when holders have neither let go nor run out in time.
 // Requests come late and twice: only what is said under the incarnation itself lets go of its leases, or time.
@@ -32,6 +38,8 @@ namespace chordfs {
 inline constexpr Duration kLeaseHold = 800ms;
 static_assert(kLeaseHold <= (kLeaseTicks - 1) * kRaftTick && kLeaseFor < kLeaseHold);
 inline constexpr std::size_t kLeasesMax = 200'000;
+/// For how long a silent writer is waited for: another leader may have to be found first. And one that is heard of.
+inline constexpr Duration kWriterGrace = 2s, kWriterFlushMax = 10s;
 
 class Leases {
  public:
@@ -77,6 +85,14 @@ class Leases {
   awaitable<Result<void>> recall(ArcNumber arc, std::set<std::uint64_t> inos, Changer changer, bool unlinks,
                                  Time until);
 
+  /// The writer of this file is asked to commit what it has, and to write no more behind. True: it has, or is waited
+  /// for no longer, and can be ended as a writer. To be asked again after a wait.
+  bool writer_is_done(const wire::Attr& file);
+  /// Somebody waits for its writer.
+  bool is_waited_for(std::uint64_t ino) const { return writings_.contains(ino); }
+  /// Until a mount has let go of something, or for a moment.
+  awaitable<void> wait_for_letting_go();
+
   void led(ArcNumber arc);
   /// Ends leases that nobody renewed.
   void expire();
@@ -98,6 +114,15 @@ class Leases {
     std::map<std::uint64_t, std::uint64_t> changed;
     std::map<std::uint64_t, int> changing;
   };
+  /// Of a file whose writer is waited for.
+  struct Writing {
+    Session writer = 0;
+    std::uint64_t written_as = 0;
+    Time since{}, asked{};
+    std::map<Incarnation, std::uint64_t> recalls;  ///< Their numbers.
+    bool done = false;
+  };
+  std::uint64_t ask_back(Holder& holder, std::uint64_t ino);
   std::uint64_t term_of(ArcNumber arc) const;
   bool runs(const Holder& holder) const { return runtime_.now() < holder.renewed + kLeaseHold; }
   void let_go(Incarnation incarnation, Holder& holder, std::uint64_t ino);
@@ -110,6 +135,7 @@ class Leases {
   std::map<Incarnation, std::shared_ptr<Holder>> holders_;
   std::map<std::uint64_t, std::set<Incarnation>> held_;  ///< By inode.
   std::map<ArcNumber, ArcState> states_;
+  std::map<std::uint64_t, Writing> writings_;  ///< By inode.
   std::uint64_t changes_ = 0, recalls_ = 0;
   Signal let_go_;
 };

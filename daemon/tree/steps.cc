@@ -56,6 +56,8 @@ Outcome StepRunner::run(const wire::Step& step) {
       return take_dirmove();
     case wire::Step::kSetLock:
       return set_lock(step.set_lock());
+    case wire::Step::kEndWriting:
+      return end_writing(step.end_writing());
     case wire::Step::KIND_NOT_SET:
       break;
   }

@@ -35,7 +35,7 @@ wire::Answer apply_once(const Moment& moment, MutableRecords& records, const wir
     if (auto answer = recall(moment.place, records, *identity)) return *std::move(answer);
   auto answer = operation.has_begin() ? begin(moment, records, operation.begin(), identity)
                                       : execute(moment, records, operation.execute(), operation.identity().session());
-  bool is_final = !answer.has_tx() && error_of(answer) != Errc::busy;
+  bool is_final = !answer.has_tx() && error_of(answer) != Errc::busy && error_of(answer) != Errc::being_written;
   if (identity && is_final) remember(records, *identity, answer);
   return answer;
 }

@@ -27,6 +27,8 @@ class Answers {
   /// Taken before asking.
   using Asked = std::uint64_t;
   Asked asking() const { return clock_; }
+  /// It has been recalled since.
+  bool forgotten_since(Ino ino, Asked asked) const { return times_of(ino).forgotten > asked; }
   /// Keeps it if it is leased and nothing that it speaks of has changed since it was asked for.
   void keep(const wire::Query& query, const wire::QueryAnswer& answer, Asked asked);
 

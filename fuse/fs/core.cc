@@ -30,11 +30,7 @@ Core::Core(Client& ring_client, CacheSizes cache_sizes)
       answers(ring_client, cache_sizes.answer_bytes),
       directories(cache_sizes.directories),
       closed_versions(cache_sizes.versions),
-      maps_(cache_sizes.map_bytes) {
-  client.lease([this](const std::vector<Ino>& inos) {
-    for (auto ino : inos) answers.forget(ino);
-  });
-}
+      maps_(cache_sizes.map_bytes) {}
 
 std::shared_ptr<InodeState> Core::find_inode(Ino ino) {
   auto found = inodes.find(ino);
@@ -54,6 +50,8 @@ awaitable<Result<void>> Core::replace_session(std::uint64_t expired) {
   if (lost_ < expired) {
     lost_ = expired;
     for (auto& [ino, state] : inodes) {
+      state->written_as = 0;
+      state->stop_writing_behind();
       const bool locked = std::ranges::any_of(state->locks, [](const auto& one) { return one.second.granted; });
       if (state->unsent.empty() && !locked) continue;
       state->lost_session = expired;
@@ -157,6 +155,18 @@ void Core::saw(const wire::Attr& attr) {
   else
     no_acls_.put(attr.ino(), runtime().now());
   if (auto state = find_inode(attr.ino())) state->saw(attr);
+}
+
+void Core::note_writer(InodeState& inode, const wire::Attr& attr, Answers::Asked asked) {
+  const bool ours = attr.writer() != 0 && attr.writer() == client.last_session();
+  inode.written_as = ours ? attr.written_as() : 0;
+  const bool recalled = inode.asked_back > 0 || answers.forgotten_since(inode.ino, asked);
+  inode.writing_stamp = ours && !recalled ? client.lease_stamp(client.arc_of_ino(inode.ino)) : 0;
+}
+
+bool Core::may_write_behind(const InodeState& inode) {
+  if (!client.leases()) return true;
+  return inode.asked_back == 0 && client.holds(client.arc_of_ino(inode.ino), inode.writing_stamp);
 }
 
 bool Core::without_acl(Ino ino) {

@@ -1,5 +1,10 @@
 #include "proto/client/leases.h"
 
+#include <algorithm>
+#include <tuple>
+
+#include "proto/client/client.h"
+
 namespace chordfs {
 
 namespace {
@@ -51,6 +56,11 @@ bool LeaseKeeper::holds(ArcNumber arc, std::uint64_t stamp) {
   return true;
 }
 
+std::uint64_t LeaseKeeper::stamp(ArcNumber arc) {
+  auto found = held_.find(arc);
+  return found != held_.end() && holds(arc, found->second.stamp) ? found->second.stamp : 0;
+}
+
 void LeaseKeeper::take(NodeState& state, const wire::Leases& leases, Time sent) {
   const bool anew = state.incarnation != leases.incarnation();
   state.incarnation = leases.incarnation();
@@ -67,9 +77,50 @@ void LeaseKeeper::take(NodeState& state, const wire::Leases& leases, Time sent) 
   }
 }
 
+Request LeaseKeeper::request_to(const NodeState& state) const {
+  Request request;
+  auto& renewal = *request.header.mutable_renew_leases();
+  renewal.set_session(state.session);
+  renewal.set_incarnation(state.incarnation);
+  renewal.set_told(state.told);
+  for (const auto& [number, ino] : state.done) {
+    renewal.add_done(number);
+    if (hooks_.is_open(ino)) renewal.add_open(ino);
+  }
+  return request;
+}
+
+void LeaseKeeper::hear_of_recalls(const Endpoint& node, const wire::Leases& leases) {
+  auto& state = nodes_[node];
+  if (state.incarnation != leases.incarnation()) {
+    state.told = 0;
+    state.done.clear();
+  }
+  // What it does not name any more it has heard.
+  const std::set<std::uint64_t> named(leases.numbers().begin(), leases.numbers().end());
+  std::erase_if(state.done, [&](const auto& one) { return !named.contains(one.first); });
+  for (int i = 0; i < std::min(leases.inos_size(), leases.numbers_size()); ++i) {
+    const auto number = leases.numbers(i), ino = leases.inos(i);
+    if (number <= state.told) continue;
+    if (hooks_.holder->recalled(ino))
+      state.done.emplace(number, ino);
+    else if (!tasks_.stopping())
+      tasks_.spawn("give a lease back", give_back(node, leases.incarnation(), number, ino));
+  }
+  state.told = std::max(state.told, leases.recall());
+}
+
+/// Said at once, beside the renewal that is under way, for somebody waits; and again with those that follow.
+awaitable<void> LeaseKeeper::give_back(Endpoint node, std::uint64_t incarnation, std::uint64_t number,
+                                       std::uint64_t ino) {
+  co_await hooks_.holder->give_back(ino);
+  auto state = nodes_.find(node);
+  if (state == nodes_.end() || state->second.incarnation != incarnation) co_return;
+  state->second.done.emplace(number, ino);
+  std::ignore = co_await hooks_.call(node, request_to(state->second), kLeaseFor);
+}
+
 awaitable<void> LeaseKeeper::renew(Endpoint node) {
-  std::uint64_t done = 0;
-  std::vector<std::uint64_t> open;
   for (;;) {
     auto& state = nodes_[node];
     const auto sent = runtime_.now();
@@ -78,14 +129,8 @@ awaitable<void> LeaseKeeper::renew(Endpoint node) {
       return held.used + kLeaseIdle < sent || held.node != node;
     });
     if (state.arcs.empty() || tasks_.stopping()) break;
-    Request request;
-    auto& renewal = *request.header.mutable_renew_leases();
-    const auto session = state.session;
-    renewal.set_session(session);
-    renewal.set_incarnation(state.incarnation);
-    renewal.set_done(done);
-    for (auto arc : state.arcs) renewal.add_arcs(arc);
-    for (auto ino : open) renewal.add_open(ino);
+    auto request = request_to(state);
+    for (auto arc : state.arcs) request.header.mutable_renew_leases()->add_arcs(arc);
     auto reply = co_await hooks_.call(node, std::move(request), kLeaseFor);
     if (!reply || reply->header.error() != 0 || !reply->header.has_leases()) {
       if (reply.code() == Errc::cancelled) break;
@@ -93,13 +138,8 @@ awaitable<void> LeaseKeeper::renew(Endpoint node) {
       continue;
     }
     const auto& leases = reply->header.leases();
-    std::vector<std::uint64_t> inos(leases.inos().begin(), leases.inos().end());
-    if (!inos.empty()) hooks_.recalled(inos);
+    hear_of_recalls(node, leases);
     take(nodes_[node], leases, sent);
-    done = leases.recall();
-    open.clear();
-    for (auto ino : inos)
-      if (hooks_.is_open(ino)) open.push_back(ino);
   }
   nodes_.erase(node);
 }

@@ -310,13 +310,13 @@ awaitable<Result<wire::QueryAnswer>> RingClient::look(ArcNumber arc, wire::Query
   co_return std::move(answer);
 }
 
-void RingClient::lease(std::function<void(const std::vector<std::uint64_t>& inos)> recalled) {
+void RingClient::lease(LeaseHolder& holder) {
   leases_.emplace(runtime_, tasks_,
                   LeaseKeeper::Hooks{
                       .call = [this](Endpoint node, Request request,
                                      Duration timeout) { return call(std::move(node), std::move(request), timeout); },
                       .is_open = [this](std::uint64_t ino) { return opens_.contains(ino); },
-                      .recalled = std::move(recalled)});
+                      .holder = &holder});
 }
 
 awaitable<Result<wire::Answer>> RingClient::operate(ArcNumber arc, wire::Operation operation) {
