@@ -58,11 +58,11 @@ awaitable<Result<Reply>> Leases::renew(wire::RenewLeases request) {
   for (auto ino : request.open())
     if (holder->recalled.contains(ino)) opens_.opened(client_.arc_of_ino(ino), ino, holder->session, came);
   std::erase_if(holder->recalled, [&](const auto& one) {
-    if (!done.contains(one.second)) return false;
+    if (!done.contains(one.second.number)) return false;
     let_go(incarnation, *holder, one.first);
     if (auto writing = writings_.find(one.first); writing != writings_.end())
       if (auto asked = writing->second.recalls.find(incarnation); asked != writing->second.recalls.end())
-        writing->second.done |= asked->second == one.second;
+        writing->second.done |= asked->second == one.second.number;
     return true;
   });
   let_go_.notify_all();
@@ -81,7 +81,8 @@ awaitable<Result<Reply>> Leases::renew(wire::RenewLeases request) {
     asked.push_back({arc, arc->raft, arc->raft->term(), arc->raft->request_round()});
   }
   auto news = [&] {
-    return holder->full || std::ranges::any_of(holder->recalled, [&](const auto& one) { return one.second > told; });
+    return holder->full ||
+           std::ranges::any_of(holder->recalled, [&](const auto& one) { return one.second.number > told; });
   };
   while (!request.arcs().empty() && !news() && runtime_.now() < came + kLeaseRound)
     co_await holder->news.wait_for(runtime_, came + kLeaseRound - runtime_.now());
@@ -97,10 +98,11 @@ awaitable<Result<Reply>> Leases::renew(wire::RenewLeases request) {
     held.set_arc(one.arc->number);
     held.set_term(one.term);
   }
-  for (const auto& [ino, number] : holder->recalled) {
+  for (const auto& [ino, recall] : holder->recalled) {
     leases.add_inos(ino);
-    leases.add_numbers(number);
-    leases.set_recall(std::max(leases.recall(), number));
+    leases.add_numbers(recall.number);
+    leases.add_writing(recall.writing);
+    leases.set_recall(std::max(leases.recall(), recall.number));
   }
   co_return reply;
 }
@@ -198,7 +200,7 @@ awaitable<Result<void>> Leases::recall(ArcNumber arc, std::set<std::uint64_t> in
         }
         held = true;
         wake = std::min(wake, holder.renewed + kLeaseHold);
-        if (!holder.recalled.contains(ino)) ask_back(holder, ino);
+        if (!holder.recalled.contains(ino)) ask_back(holder, ino, false);
       }
     }
     if (!held) co_return Result<void>();
@@ -208,8 +210,8 @@ awaitable<Result<void>> Leases::recall(ArcNumber arc, std::set<std::uint64_t> in
   co_return Result<void>();
 }
 
-std::uint64_t Leases::ask_back(Holder& holder, std::uint64_t ino) {
-  holder.recalled[ino] = ++recalls_;
+std::uint64_t Leases::ask_back(Holder& holder, std::uint64_t ino, bool writing) {
+  holder.recalled[ino] = {++recalls_, writing};
   holder.news.notify_all();
   return recalls_;
 }
@@ -228,7 +230,7 @@ bool Leases::writer_is_done(const wire::Attr& file) {
     if (holder->session != writing.writer || !runs(*holder)) continue;
     heard_of = true;
     // Under a new number, also if it is recalled already: it may have become the writer after it let go.
-    if (!writing.recalls.contains(incarnation)) writing.recalls[incarnation] = ask_back(*holder, file.ino());
+    if (!writing.recalls.contains(incarnation)) writing.recalls[incarnation] = ask_back(*holder, file.ino(), true);
   }
   const bool done = writing.done || now >= writing.since + (heard_of ? kWriterFlushMax : kWriterGrace);
   if (done) writings_.erase(file.ino());

@@ -98,13 +98,17 @@ class Leases {
   void expire();
 
  private:
+  struct Recall {
+    std::uint64_t number = 0;
+    bool writing = false;  ///< Of what it writes, not only of what it knows.
+  };
   struct Holder {
     Session session = 0;
     Time renewed{};
     bool full = false;
     std::uint64_t grants = 0;
-    std::map<std::uint64_t, std::uint64_t> inos;      ///< With the number of the grant.
-    std::map<std::uint64_t, std::uint64_t> recalled;  ///< Inode → number of its recall; until the session is done.
+    std::map<std::uint64_t, std::uint64_t> inos;  ///< With the number of the grant.
+    std::map<std::uint64_t, Recall> recalled;     ///< By inode; until the session is done.
     Signal news;
   };
   struct ArcState {
@@ -122,7 +126,7 @@ class Leases {
     std::map<Incarnation, std::uint64_t> recalls;  ///< Their numbers.
     bool done = false;
   };
-  std::uint64_t ask_back(Holder& holder, std::uint64_t ino);
+  std::uint64_t ask_back(Holder& holder, std::uint64_t ino, bool writing);
   std::uint64_t term_of(ArcNumber arc) const;
   bool runs(const Holder& holder) const { return runtime_.now() < holder.renewed + kLeaseHold; }
   void let_go(Incarnation incarnation, Holder& holder, std::uint64_t ino);

@@ -74,30 +74,35 @@ awaitable<void> Coherence::watch() {
 
 // ---- What is recalled ----
 
-bool Coherence::recalled(Ino ino) {
+bool Coherence::recalled(Ino ino, bool writing) {
   core_.answers.forget(ino);
   auto inode = core_.find_inode(ino);
   if (!inode) return true;
-  const bool writes = inode->written_as != 0 || !inode->unsent.empty();
-  inode->stop_writing_behind();
-  if (!writes && inode->pages_stamp == 0) return true;
-  ++inode->asked_back;
+  if (writing) {
+    inode->stop_writing_behind();
+  } else if (inode->pages_stamp == 0) {
+    return true;
+  }
+  inode->asked_back += writing;
   asked_back_.emplace(ino, std::move(inode));
   return false;
 }
 
-awaitable<void> Coherence::give_back(Ino ino) {
+/// What has not been acknowledged to its program yet need not be waited for: it may well wait for whoever asks here.
+awaitable<void> Coherence::give_back(Ino ino, bool writing) {
   auto found = asked_back_.find(ino);
   if (found == asked_back_.end()) co_return;
   auto inode = std::move(found->second);
   asked_back_.erase(found);
   struct End {
     InodeState& inode;
-    ~End() { --inode.asked_back; }
-  } end{*inode};
-  // What cannot be stored now is waited for as long as the arc does.
-  while (!co_await writes_.commit(inode, WriteBehind::After::done) && !inode->unsent.empty() && !core_.tasks.stopping())
-    co_await core_.runtime().sleep(kCommitAgainAfter);
+    bool writing;
+    ~End() { inode.asked_back -= writing; }
+  } end{*inode, writing};
+  // What cannot be stored now is tried for as long as the arc waits.
+  while (writing && inode->owes() && !core_.tasks.stopping())
+    if (!co_await writes_.commit(inode, WriteBehind::After::done) && inode->owes())
+      co_await core_.runtime().sleep(kCommitAgainAfter);
   if (!drop_ || inode->pages_stamp == 0) co_return;
   uncover(*inode);
   co_await drop_(ino);

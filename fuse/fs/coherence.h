@@ -35,8 +35,8 @@ class Coherence final : public LeaseHolder {
   /// Nobody has it open here any more.
   void closed(const std::shared_ptr<InodeState>& inode);
 
-  bool recalled(Ino ino) override;
-  awaitable<void> give_back(Ino ino) override;
+  bool recalled(Ino ino, bool writing) override;
+  awaitable<void> give_back(Ino ino, bool writing) override;
 
  private:
   using Lease = std::pair<ArcNumber, std::uint64_t>;  ///< With its stamp.

@@ -167,7 +167,6 @@ awaitable<Result<WriteBehind::Progress>> WriteBehind::send(std::shared_ptr<Inode
   inode->unsent.forget(pieces);
   inode->unsent_since = core_.runtime().now();
   core_.count_unsent(*inode);
-  if (inode->unsent.empty()) inode->behind = false;
   ++inode->written_through;
   core_.changed(*answer);
   const auto* attr = attr_in(*answer, inode->ino);
@@ -186,7 +185,6 @@ awaitable<Result<WriteBehind::Progress>> WriteBehind::send(std::shared_ptr<Inode
 void WriteBehind::refused(InodeState& inode, const Error& error, const Pieces& pieces) {
   if (is_final(error.code)) {
     inode.unsent.clear();
-    inode.behind = false;
     inode.data_lost = true;
     core_.count_unsent(inode);
     return;

@@ -93,6 +93,8 @@ struct InodeState {
   bool behind = false;                ///< Some of what is unsent has been acknowledged to the program.
   std::uint64_t pages_stamp = 0;      ///< Of the lease under which the kernel has pages; 0: it should have none.
   void stop_writing_behind() { writing_stamp = 0; }
+  /// A program believes that this is written, and nobody else can see it.
+  bool owes() const { return behind && !unsent.empty(); }
 
   std::map<LockOwner, HeldLocks> locks;  ///< Of this mount; FileLocks has them.
 

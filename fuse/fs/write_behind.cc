@@ -45,7 +45,7 @@ awaitable<Result<void>> WriteBehind::append(std::shared_ptr<OpenFile> file, std:
 
 awaitable<Result<void>> WriteBehind::keep_or_commit(std::shared_ptr<InodeState> inode) {
   if (!core_.may_write_behind(*inode)) co_return co_await commit(std::move(inode));
-  inode->behind = !inode->unsent.empty();
+  inode->behind = true;
   co_return Result<void>();
 }
 
@@ -79,7 +79,10 @@ awaitable<Result<void>> WriteBehind::wait_for_room() {
 }
 
 void WriteBehind::take(const std::shared_ptr<InodeState>& inode, std::uint64_t offset, Bytes bytes) {
-  if (inode->unsent.empty()) inode->unsent_since = core_.runtime().now();
+  if (inode->unsent.empty()) {
+    inode->unsent_since = core_.runtime().now();
+    inode->behind = false;
+  }
   inode->written_at = core_.runtime().wall_now();
   inode->unsent.write(offset, bytes.view());
   for (const auto& upload : inode->unsent.seal_full()) store(inode, upload);
@@ -169,7 +172,7 @@ void WriteBehind::commit_due(bool hurry) {
   for (const auto& [ino, inode] : core_.inodes) {
     if (inode->unsent.empty() || now < inode->retry_at) continue;
     // Nobody who asks for it can be told any more where it is.
-    const bool lapsed = inode->behind && !core_.may_write_behind(*inode);
+    const bool lapsed = inode->owes() && !core_.may_write_behind(*inode);
     if (hurry || lapsed || now - inode->unsent_since >= kCommitAge) commit_later(inode);
   }
 }

@@ -53,10 +53,11 @@ struct Location {
 class LeaseHolder {
  public:
   virtual ~LeaseHolder() = default;
-  /// What is known of this inode is to be forgotten before it returns. True: that was all; else see give_back().
-  virtual bool recalled(std::uint64_t ino) = 0;
-  /// Returns when nothing of it is left here that others cannot see.
-  virtual awaitable<void> give_back(std::uint64_t ino) = 0;
+  /// What is known of this inode is to be forgotten before it returns; `writing`: others wait for what was written and
+  /// not committed, too. True: that was all; else see give_back().
+  virtual bool recalled(std::uint64_t ino, bool writing) = 0;
+  /// Returns when the rest of it is done.
+  virtual awaitable<void> give_back(std::uint64_t ino, bool writing) = 0;
 };
 
 class Client {

@@ -102,18 +102,19 @@ void LeaseKeeper::hear_of_recalls(const Endpoint& node, const wire::Leases& leas
   for (int i = 0; i < std::min(leases.inos_size(), leases.numbers_size()); ++i) {
     const auto number = leases.numbers(i), ino = leases.inos(i);
     if (number <= state.told) continue;
-    if (hooks_.holder->recalled(ino))
+    const bool writing = i < leases.writing_size() && leases.writing(i);
+    if (hooks_.holder->recalled(ino, writing))
       state.done.emplace(number, ino);
     else if (!tasks_.stopping())
-      tasks_.spawn("give a lease back", give_back(node, leases.incarnation(), number, ino));
+      tasks_.spawn("give a lease back", give_back(node, leases.incarnation(), number, ino, writing));
   }
   state.told = std::max(state.told, leases.recall());
 }
 
 /// Said at once, beside the renewal that is under way, for somebody waits; and again with those that follow.
 awaitable<void> LeaseKeeper::give_back(Endpoint node, std::uint64_t incarnation, std::uint64_t number,
-                                       std::uint64_t ino) {
-  co_await hooks_.holder->give_back(ino);
+                                       std::uint64_t ino, bool writing) {
+  co_await hooks_.holder->give_back(ino, writing);
   auto state = nodes_.find(node);
   if (state == nodes_.end() || state->second.incarnation != incarnation) co_return;
   state->second.done.emplace(number, ino);

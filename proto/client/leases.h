@@ -63,7 +63,8 @@ class LeaseKeeper {
     std::map<std::uint64_t, std::uint64_t> done;  ///< Recalls that it may not have heard yet: number → inode.
   };
   awaitable<void> renew(Endpoint node);
-  awaitable<void> give_back(Endpoint node, std::uint64_t incarnation, std::uint64_t number, std::uint64_t ino);
+  awaitable<void> give_back(Endpoint node, std::uint64_t incarnation, std::uint64_t number, std::uint64_t ino,
+                            bool writing);
   Request request_to(const NodeState& state) const;
   void hear_of_recalls(const Endpoint& node, const wire::Leases& leases);
   void take(NodeState& state, const wire::Leases& leases, Time sent);
