@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "daemon/arc/raft/defects.h"
 #include "daemon/node/propose.h"
 
 namespace chordfs {
@@ -250,7 +251,7 @@ awaitable<Result<Reply>> TreeService::query(wire::ArcQuery request) {
     const auto mark = leases_.mark(arc);
     CO_TRY(auto answer, co_await query_of_leader(arc, request.query()));
     // Tools without a session look at what is committed.
-    if (request.session() != 0)
+    if (request.session() != 0 && !planted(Defect::writer_not_waited_for))
       if (auto written = written_elsewhere(request, answer)) {
         CO_TRY_VOID(co_await wait_for_writer(arc, std::move(*written), until));
         continue;
