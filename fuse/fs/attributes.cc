@@ -99,7 +99,7 @@ awaitable<Result<wire::Attr>> Attributes::resize(std::shared_ptr<InodeState> ino
   // No commit may pass by, and find the file longer again than it was made.
   auto turn = co_await inode->committing.acquire();
   auto size = set.size();
-  const auto asked = core_.answers.asking();
+  const auto asked = core_.asking();
   auto attr = co_await send(std::move(set));
   if (!attr) co_return attr;
   core_.note_writer(*inode, *attr, asked);

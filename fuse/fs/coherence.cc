@@ -78,11 +78,10 @@ bool Coherence::recalled(Ino ino, bool writing) {
   core_.answers.forget(ino);
   auto inode = core_.find_inode(ino);
   if (!inode) return true;
-  if (writing) {
+  if (writing)
     inode->stop_writing_behind();
-  } else if (inode->pages_stamp == 0) {
+  else if (!drop_)
     return true;
-  }
   inode->asked_back += writing;
   asked_back_.emplace(ino, std::move(inode));
   return false;
@@ -103,7 +102,8 @@ awaitable<void> Coherence::give_back(Ino ino, bool writing) {
   while (writing && inode->owes() && !core_.tasks.stopping())
     if (!co_await writes_.commit(inode, WriteBehind::After::done) && inode->owes())
       co_await core_.runtime().sleep(kCommitAgainAfter);
-  if (!drop_ || inode->pages_stamp == 0) co_return;
+  if (!drop_) co_return;
+  // Also where it has no pages: of an open file the kernel knows the size.
   uncover(*inode);
   co_await drop_(ino);
 }

@@ -148,7 +148,7 @@ awaitable<Result<WriteBehind::Progress>> WriteBehind::send(std::shared_ptr<Inode
   if (appends) commit.set_append_at(pieces.front().offset);
   wire::Step step;
   *step.mutable_commit() = std::move(commit);
-  const auto asked = core_.answers.asking();
+  const auto asked = core_.asking();
   auto answer = co_await core_.transact_data(transaction_of(core_.client, inode->ino, std::move(step)));
   if (!answer) {
     refused(*inode, answer.error(), pieces);

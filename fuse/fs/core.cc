@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+#include "proto/client/leases.h"
+
 namespace chordfs::fs {
 
 const wire::Attr* attr_in(const wire::Answer& answer, Ino ino) {
@@ -157,11 +159,17 @@ void Core::saw(const wire::Attr& attr) {
   if (auto state = find_inode(attr.ino())) state->saw(attr);
 }
 
-void Core::note_writer(InodeState& inode, const wire::Attr& attr, Answers::Asked asked) {
+Core::Asking Core::asking() {
+  return {answers.asking(), runtime().now()};
+}
+
+void Core::note_writer(InodeState& inode, const wire::Attr& attr, Asking asked) {
   const bool ours = attr.writer() != 0 && attr.writer() == client.last_session();
   inode.written_as = ours ? attr.written_as() : 0;
-  const bool recalled = inode.asked_back > 0 || answers.forgotten_since(inode.ino, asked);
-  inode.writing_stamp = ours && !recalled ? client.lease_stamp(client.arc_of_ino(inode.ino)) : 0;
+  const bool recalled = inode.asked_back > 0 || answers.forgotten_since(inode.ino, asked.clock);
+  // After a long while it may have been ended without our hearing of it.
+  const bool late = runtime().now() > asked.at + kLeaseFor;
+  inode.writing_stamp = ours && !recalled && !late ? client.lease_stamp(client.arc_of_ino(inode.ino)) : 0;
 }
 
 bool Core::may_write_behind(const InodeState& inode) {

@@ -57,7 +57,7 @@ Handle Files::add(std::shared_ptr<InodeState> inode) {
 // ---- Opening ----
 
 awaitable<Result<Opened>> Files::create(Place place, NewObject object, Caller caller) {
-  const auto asked = core_.answers.asking();
+  const auto asked = core_.asking();
   CO_TRY(auto attr, co_await names_.make(std::move(place), std::move(object), caller, Namespace::Make::opens));
   auto inode = acquire(attr.ino());
   inode->saw(attr);
