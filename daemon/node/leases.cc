@@ -116,32 +116,56 @@ Leases::Mark Leases::mark(ArcNumber arc) const {
   return {unknown ? 0 : term_of(arc), changes_};
 }
 
-void Leases::grant(ArcNumber number, const Mark& mark, Incarnation incarnation, const std::vector<std::uint64_t>& inos,
-                   wire::QueryAnswer& answer) {
+Leases::Holder* Leases::holder_for(Incarnation incarnation, std::size_t inodes) {
   auto found = holders_.find(incarnation);
-  if (found == holders_.end() || !runs(*found->second) || found->second->full) return;
+  if (found == holders_.end() || !runs(*found->second) || found->second->full) return nullptr;
   auto& holder = *found->second;
-  auto& state = states_[number];
-  if (mark.term == 0 || mark.term != term_of(number)) return;
-  if (mark.change < state.floor) return;
-  for (auto ino : inos) {
-    auto changed = state.changed.find(ino);
-    if (changed != state.changed.end() && changed->second > mark.change) return;
-    if (state.changing.contains(ino) || holder.recalled.contains(ino)) return;
-  }
-  if (holder.inos.size() + inos.size() > kLeasesMax) {
-    holder.full = true;
-    holder.news.notify_all();
-    return;
-  }
+  if (holder.inos.size() + inodes <= kLeasesMax) return &holder;
+  holder.full = true;
+  holder.news.notify_all();
+  return nullptr;
+}
+
+template <class Answer>
+void Leases::grant(Holder& holder, Incarnation incarnation, const std::vector<std::uint64_t>& inos, std::uint64_t term,
+                   Answer& answer) {
   ++holder.grants;
   for (auto ino : inos) {
     holder.inos[ino] = holder.grants;
     held_[ino].insert(incarnation);
   }
   answer.set_lease(incarnation);
-  answer.set_lease_term(mark.term);
+  answer.set_lease_term(term);
   answer.set_lease_number(holder.grants);
+}
+
+void Leases::grant(ArcNumber number, const Mark& mark, Incarnation incarnation, const std::vector<std::uint64_t>& inos,
+                   wire::QueryAnswer& answer) {
+  auto& state = states_[number];
+  if (mark.term == 0 || mark.term != term_of(number) || mark.change < state.floor) return;
+  auto* holder = holder_for(incarnation, inos.size());
+  if (!holder) return;
+  for (auto ino : inos) {
+    auto changed = state.changed.find(ino);
+    if (changed != state.changed.end() && changed->second > mark.change) return;
+    if (state.changing.contains(ino) || holder->recalled.contains(ino)) return;
+  }
+  grant(*holder, incarnation, inos, mark.term, answer);
+}
+
+void Leases::grant(const Change& change, std::uint64_t term, Incarnation incarnation, wire::Answer& answer) {
+  auto& state = states_[change.arc_];
+  auto* holder = holder_for(incarnation, change.inos_.size());
+  if (!holder || answer.again() || answer.error() != 0 || term == 0 || term != term_of(change.arc_)) return;
+  std::vector<std::uint64_t> inos;
+  for (const auto& attr : answer.attrs()) {
+    // Alone since before it was applied: nothing that came later is missing.
+    auto changing = state.changing.find(attr.ino());
+    if (changing == state.changing.end() || changing->second != 1 || !change.inos_.contains(attr.ino())) return;
+    if (holder->recalled.contains(attr.ino())) return;
+    inos.push_back(attr.ino());
+  }
+  if (!inos.empty()) grant(*holder, incarnation, inos, term, answer);
 }
 
 // ---- Changing ----

@@ -61,6 +61,10 @@ class Leases {
   void grant(ArcNumber arc, const Mark& mark, Incarnation incarnation, const std::vector<std::uint64_t>& inos,
              wire::QueryAnswer& answer);
 
+  class Change;
+  /// The same for whoever has just made this change: what its answer tells of the inodes is what is so.
+  void grant(const Change& change, std::uint64_t term, Incarnation incarnation, wire::Answer& answer);
+
   /// While it lives nothing is granted of what it is about to change.
   class Change {
    public:
@@ -71,6 +75,7 @@ class Leases {
     void unknown();
 
    private:
+    friend class Leases;
     Leases& leases_;
     const ArcNumber arc_;
     const std::set<std::uint64_t> inos_;
@@ -92,6 +97,9 @@ class Leases {
   bool is_waited_for(std::uint64_t ino) const { return writings_.contains(ino); }
   /// Until a mount has let go of something, or for a moment.
   awaitable<void> wait_for_letting_go();
+
+  /// In which we lead the arc; 0: we do not.
+  std::uint64_t term_of(ArcNumber arc) const;
 
   void led(ArcNumber arc);
   /// Ends leases that nobody renewed.
@@ -126,8 +134,12 @@ class Leases {
     std::map<Incarnation, std::uint64_t> recalls;  ///< Their numbers.
     bool done = false;
   };
+  /// Null: nothing can be granted to it.
+  Holder* holder_for(Incarnation incarnation, std::size_t inodes);
+  template <class Answer>
+  void grant(Holder& holder, Incarnation incarnation, const std::vector<std::uint64_t>& inos, std::uint64_t term,
+             Answer& answer);
   std::uint64_t ask_back(Holder& holder, std::uint64_t ino, bool writing);
-  std::uint64_t term_of(ArcNumber arc) const;
   bool runs(const Holder& holder) const { return runtime_.now() < holder.renewed + kLeaseHold; }
   void let_go(Incarnation incarnation, Holder& holder, std::uint64_t ino);
   void note_change(ArcState& state, std::uint64_t ino);

@@ -86,8 +86,11 @@ awaitable<Result<wire::Answer>> TreeService::change(ArcNumber arc, wire::Operati
                                inos);
   Leases::Change change(leases_, arc, inos);
   CO_TRY_VOID(co_await leases_.recall(arc, std::move(inos), changer, unlinks, runtime_.now() + kServeLimit));
+  const auto term = leases_.term_of(arc);
+  const bool alone = operation.has_execute();
   auto answer = co_await propose(arc, std::move(operation));
   if (answer.code() == Errc::timed_out) change.unknown();
+  if (answer && alone) leases_.grant(change, term, changer.incarnation, *answer);
   co_return answer;
 }
 

@@ -87,8 +87,11 @@ awaitable<Result<wire::Answer>> Core::change(wire::Transaction transaction, Ino 
   // Nobody recalls what is ours from us. Answers that are on their way meanwhile are of before or of after: neither is
   // kept.
   answers.changed(transaction);
+  const auto asked = answers.asking();
   auto answer = co_await client.transact(transaction, opened);
+  const bool alone = answers.unchanged_since(transaction, asked);
   answers.changed(transaction);
+  if (answer && alone) answers.keep(transaction, *answer);
   co_return answer;
 }
 

@@ -24,8 +24,7 @@ std::pair<std::uint64_t, std::uint64_t> LeaseKeeper::granted(ArcNumber arc) cons
                               : std::pair(found->second.lease, found->second.number);
 }
 
-std::uint64_t LeaseKeeper::answered(ArcNumber arc, const Endpoint& node, std::uint64_t session,
-                                    const wire::QueryAnswer& answer) {
+std::uint64_t LeaseKeeper::answered(ArcNumber arc, const Endpoint& node, std::uint64_t session, Grant grant) {
   if (session == 0) return 0;
   auto& held = held_[arc];
   const auto now = runtime_.now();
@@ -39,10 +38,10 @@ std::uint64_t LeaseKeeper::answered(ArcNumber arc, const Endpoint& node, std::ui
   state.session = session;
   state.arcs.insert(arc);
   if (fresh && !tasks_.stopping()) tasks_.spawn("renew leases", renew(node));
-  if (answer.lease() == 0) return 0;
-  held.number = answer.lease() == held.lease ? std::max(held.number, answer.lease_number()) : answer.lease_number();
-  held.lease = answer.lease();
-  const bool known = answer.lease() == state.incarnation && answer.lease_term() == held.term;
+  if (grant.lease == 0) return 0;
+  held.number = grant.lease == held.lease ? std::max(held.number, grant.number) : grant.number;
+  held.lease = grant.lease;
+  const bool known = grant.lease == state.incarnation && grant.term == held.term;
   return known && holds(arc, held.stamp) ? held.stamp : 0;
 }
 

@@ -36,7 +36,10 @@ class LeaseKeeper {
 
   /// An answer for the arc came from there, with this lease (0: none). Returns a stamp to keep with the answer; 0: it
   /// must not be given again.
-  std::uint64_t answered(ArcNumber arc, const Endpoint& node, std::uint64_t session, const wire::QueryAnswer& answer);
+  struct Grant {
+    std::uint64_t lease = 0, term = 0, number = 0;
+  };
+  std::uint64_t answered(ArcNumber arc, const Endpoint& node, std::uint64_t session, Grant grant);
   /// To ask its leader with; 0: it grants us nothing yet.
   std::uint64_t incarnation(ArcNumber arc) const;
   /// The last grant of the arc's leader that came here: its incarnation and number.

@@ -79,6 +79,9 @@ class RingClient : public Client {
   awaitable<Result<Location>> search(Id id, Locations* known, std::optional<Endpoint> dead, Time until);
   awaitable<Result<std::vector<Endpoint>>> candidates(ArcNumber arc, std::optional<Endpoint> dead, Time until);
   awaitable<void> visit(std::shared_ptr<Walk> walk, Endpoint node);
+  /// The answer's lease becomes a stamp.
+  template <class Answer>
+  void stamp(ArcNumber arc, std::uint64_t session, Answer& answer);
   awaitable<Result<void>> sync_arc(ArcNumber arc);
   awaitable<void> renew();
   awaitable<void> assert_opens(ArcNumber arc, std::vector<std::uint64_t> inos);
