@@ -9,7 +9,7 @@ namespace chordfs {
 
 namespace {
 constexpr std::size_t kChangedMax = 4096;
-constexpr Duration kLettingGoPause = 50ms;
+constexpr Duration kLettingGoPause = 50ms, kFirstLook = 10ms;
 /// Whoever waited for a writer and has not asked again for so long has given up.
 constexpr Duration kWaiterGone = 1s;
 }  // namespace
@@ -84,8 +84,14 @@ awaitable<Result<Reply>> Leases::renew(wire::RenewLeases request) {
     return holder->full ||
            std::ranges::any_of(holder->recalled, [&](const auto& one) { return one.second.number > told; });
   };
-  while (!request.arcs().empty() && !news() && runtime_.now() < came + kLeaseRound)
-    co_await holder->news.wait_for(runtime_, came + kLeaseRound - runtime_.now());
+  // Whoever holds nothing yet asks for every answer until it does: it is told as soon as that can be.
+  const bool first = incarnation != request.incarnation();
+  auto confirmed = [&] {
+    return std::ranges::all_of(asked, [](const Asked& one) { return one.raft->confirmed_round() >= one.round; });
+  };
+  while (!request.arcs().empty() && !news() && runtime_.now() < came + kLeaseRound && !(first && confirmed()))
+    co_await holder->news.wait_for(
+        runtime_, std::min<Duration>(first ? kFirstLook : kLeaseRound, came + kLeaseRound - runtime_.now()));
 
   Reply reply;
   auto& leases = *reply.header.mutable_leases();
@@ -156,7 +162,7 @@ void Leases::grant(ArcNumber number, const Mark& mark, Incarnation incarnation, 
 void Leases::grant(const Change& change, std::uint64_t term, Incarnation incarnation, wire::Answer& answer) {
   auto& state = states_[change.arc_];
   auto* holder = holder_for(incarnation, change.inos_.size());
-  if (!holder || answer.again() || answer.error() != 0 || term == 0 || term != term_of(change.arc_)) return;
+  if (!holder || answer.unsettled() || answer.error() != 0 || term == 0 || term != term_of(change.arc_)) return;
   std::vector<std::uint64_t> inos;
   for (const auto& attr : answer.attrs()) {
     // Alone since before it was applied: nothing that came later is missing.

@@ -208,7 +208,8 @@ Outcome StepRunner::commit(const wire::Commit& step) {
   TRY_VOID(check_flags(step.ino(), kFlagImmutable));
   TRY_VOID(check_writer(step.ino()));
   auto& inode = *state_.inode(step.ino());
-  if (step.behind() && !planted(Defect::written_behind_others) && inode.attr().writer() != writer_ && inode.wrote() != writer_)
+  if (step.behind() && !planted(Defect::written_behind_others) && inode.attr().writer() != writer_ &&
+      inode.wrote() != writer_)
     return refusal(Errc::overtaken, "another session has written it since");
   if (step.has_append_at()) {
     auto moved = moved_to_end(step, inode.attr().size());

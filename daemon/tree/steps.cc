@@ -68,7 +68,10 @@ void StepRunner::describe(const Steps& steps, wire::Answer& answer) {
   for (const auto& step : steps) {
     auto ino = described_ino(step);
     if (ino == 0) continue;
-    if (const auto* inode = state_.inode(ino)) *answer.add_attrs() = inode->attr();
+    const auto* inode = state_.inode(ino);
+    if (!inode) continue;
+    *answer.add_attrs() = inode->attr();
+    if (changer(state_.records(), inode->attr())) answer.set_unsettled(true);
   }
 }
 

@@ -33,7 +33,7 @@ wire::Answer apply_once(const Moment& moment, MutableRecords& records, const wir
   const auto* identity = operation.has_identity() ? &operation.identity() : nullptr;
   if (identity)
     if (auto answer = recall(moment.place, records, *identity)) {
-      answer->set_again(true);
+      answer->set_unsettled(true);
       return *std::move(answer);
     }
   auto answer = operation.has_begin() ? begin(moment, records, operation.begin(), identity)
