@@ -16,7 +16,7 @@ constexpr std::uint64_t kStepsQuick = 600'000;
 constexpr std::size_t kStatesOfFive = 1'500'000;
 constexpr int kWalkLength = 400;
 // Of an arc whose members change; of three nodes, of four.
-constexpr std::array<std::size_t, 2> kMembersStates = {1'000'000, 1'000'000};
+constexpr std::array<std::size_t, 2> kMembersStates = {2'000'000, 1'300'000};
 constexpr std::size_t kMembersStatesQuick = 60'000;
 using State = Explored::State;
 
