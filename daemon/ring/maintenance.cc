@@ -392,7 +392,9 @@ awaitable<Ring::Merged> Ring::merge_position(Peers::Peer peer, Slot& slot) {
   // Without the cache, which may lead back into our own ring.
   Lookup lookup(runtime_, transport_, asks_, {.ring = ring_, .timeout = config_.call_timeout},
                 slot.state.self().id.plus_power(0));
-  lookup.candidates().exclude(at_);
+  // Our predecessor would send it to us, and those before it again and again to our predecessor: whoever has us in its
+  // list is to name whom it has after us.
+  lookup.avoid(at_);
   lookup.candidates().offer(peer.at);
   auto found = co_await lookup.run();
   if (!lookup.hops().empty() && lookup.hops().front().outcome == name_of(Errc::wrong_ring)) peers_.forget(peer.node);
