@@ -286,6 +286,17 @@ TEST_P(RingProtocol, FingersMakeLookupsShort) {
   EXPECT_LT(hops, 2.7);  // 1/2 log2 40; union of tables and successor lists make it less.
 }
 
+/// A merge that finds nothing to do must find that out from a few, and not ask everybody in turn.
+TEST_P(RingProtocol, AskingIsRareInARingInOrder) {
+  Cluster cluster(seed(), 1);
+  cluster.grow(40);
+  cluster.world.run_for(60s);
+  const auto before = cluster.network.calls();
+  cluster.world.run_for(30s);
+  const auto calls = static_cast<double>(cluster.network.calls() - before) / 40 / 30;
+  EXPECT_LT(calls, 15) << "by each node, a second";
+}
+
 TEST_P(RingProtocol, ChurnWithinTheProofsPremiseNeverBreaksTheInvariant) {
   Cluster cluster(seed(), 2, 2);
   cluster.grow(8);
