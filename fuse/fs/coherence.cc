@@ -22,6 +22,8 @@ void Coherence::start() {
 
 awaitable<Result<void>> Coherence::refresh(std::shared_ptr<InodeState> inode) {
   if (!core_.client.leases() || core_.may_write_behind(*inode)) co_return Result<void>();
+  // What others cannot see must not be seen here first: it may never be committed (replicas 5).
+  if (!inode->unsent.empty()) CO_TRY_VOID(co_await writes_.commit(inode));
   if (core_.answers.find(question_about(inode->ino))) co_return Result<void>();
   CO_TRY_VOID(co_await core_.get_attr(inode->ino));
   co_return Result<void>();
