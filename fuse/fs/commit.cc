@@ -142,7 +142,7 @@ awaitable<Result<WriteBehind::Progress>> WriteBehind::send(std::shared_ptr<Inode
   const bool appends = inode->appending;
   // Who writes once only and closes need not be asked for later.
   const bool often = inode->written_through > 0 || inode->written_as != 0;
-  commit.set_goes_on(inode->goes_on && often && inode->asked_back == 0);
+  commit.set_goes_on(inode->goes_on && often && inode->asked_back == 0 && core_.client.leases());
   // What is appended stands behind whatever others have written.
   commit.set_behind(inode->behind && !appends);
   if (appends) commit.set_append_at(pieces.front().offset);

@@ -81,7 +81,7 @@ awaitable<Result<Opened>> Files::open(Ino ino, bool truncate) {
   // Also an empty file: O_TRUNC changes its times (`: > stamp`).
   SetAttributes set;
   set.size = 0;
-  set.goes_on = true;
+  set.goes_on = core_.client.leases();
   auto empty = co_await attributes_.set(ino, set);
   if (empty) {
     opened.attr = *empty;

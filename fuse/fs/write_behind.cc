@@ -45,7 +45,7 @@ awaitable<Result<void>> WriteBehind::append(std::shared_ptr<OpenFile> file, std:
 
 awaitable<Result<void>> WriteBehind::keep_or_commit(std::shared_ptr<InodeState> inode) {
   if (!core_.may_write_behind(*inode)) co_return co_await commit(std::move(inode));
-  inode->behind = true;
+  inode->behind = core_.client.leases();
   co_return Result<void>();
 }
 
