@@ -41,6 +41,7 @@ stops() {
 all_gone() { local pid; for pid in "$@"; do gone "$pid" || return 1; done; }
 dies() {  # At once, with every process that it has.
   local pids
+  kill -s STOP "$server"  # So that it starts no other meanwhile.
   mapfile -t pids < <(pgrep -P "$server")
   kill -s KILL "$server" "${pids[@]}" 2>/dev/null || true
   wait_until "PostgreSQL is dead" 60 all_gone "$server" "${pids[@]}"
