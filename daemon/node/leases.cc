@@ -262,7 +262,11 @@ bool Leases::writer_is_done(const wire::Attr& file) {
     // Under a new number, also if it is recalled already: it may have become the writer after it let go.
     if (!writing.recalls.contains(incarnation)) writing.recalls[incarnation] = ask_back(*holder, file.ino(), true);
   }
-  const bool done = writing.done || now >= writing.since + (heard_of ? kWriterFlushMax : kWriterGrace);
+  // Once for all that it writes: a mount that has died holds up nobody twice.
+  if (heard_of) silent_.erase(writing.writer);
+  const bool given_up = heard_of ? now >= writing.since + kWriterFlushMax
+                                 : now >= silent_.try_emplace(writing.writer, now).first->second + kWriterGrace;
+  const bool done = writing.done || given_up;
   if (done) writings_.erase(file.ino());
   return done;
 }
@@ -282,6 +286,7 @@ void Leases::led(ArcNumber number) {
 }
 
 void Leases::expire() {
+  std::erase_if(silent_, [this](const auto& one) { return runtime_.now() > one.second + 2 * kSessionTtl; });
   std::erase_if(writings_, [this](const auto& one) { return runtime_.now() > one.second.asked + kWaiterGone; });
   std::erase_if(holders_, [this](auto& one) {
     if (runs(*one.second)) return false;

@@ -152,6 +152,7 @@ class Leases {
   std::map<std::uint64_t, std::set<Incarnation>> held_;  ///< By inode.
   std::map<ArcNumber, ArcState> states_;
   std::map<std::uint64_t, Writing> writings_;  ///< By inode.
+  std::map<Session, Time> silent_;             ///< Writers that are not heard of, and since when that is known.
   std::uint64_t changes_ = 0, recalls_ = 0;
   Signal let_go_;
 };

@@ -6,6 +6,7 @@ namespace {
 /// A lease outlives its renewals by kLeaseFor, and the arc's leader counts on more: pages go in between.
 constexpr Duration kWatchEvery = 100ms;
 constexpr Duration kCommitAgainAfter = 200ms;
+constexpr int kEndAttempts = 5;
 
 /// Whatever answers this says what is so now.
 wire::Query question_about(Ino ino) {
@@ -71,6 +72,10 @@ awaitable<void> Coherence::watch() {
       }
       one = covered_.erase(one);
     }
+    for (const auto& [ino, inode] : core_.inodes)
+      // Another leads the arc, perhaps, and does not hear of us: whoever wants the file would wait for nothing.
+      if (inode->written_as != 0 && !inode->owes() && !core_.may_write_behind(*inode) && inode->asked_back == 0)
+        core_.tasks.spawn("end writing", end_writing(ino, std::exchange(inode->written_as, 0)));
   }
 }
 
@@ -124,7 +129,12 @@ awaitable<void> Coherence::end_writing(Ino ino, std::uint64_t written_as) {
   end.set_ino(ino);
   end.set_writer(core_.client.last_session());
   end.set_written_as(written_as);
-  std::ignore = co_await core_.transact_data(transaction_of(core_.client, ino, std::move(step)));
+  const auto session = core_.session;
+  for (int attempt = 0; attempt < kEndAttempts && session == core_.session; ++attempt) {
+    auto done = co_await core_.transact_data(transaction_of(core_.client, ino, step));
+    if (done || (done.code() != Errc::unavailable && done.code() != Errc::timed_out)) co_return;
+    co_await core_.runtime().sleep(kCommitAgainAfter);
+  }
 }
 
 }  // namespace chordfs::fs
