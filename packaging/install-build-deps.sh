@@ -11,7 +11,9 @@ packages=(
   libboost1.81-dev libboost-json1.81-dev libprotobuf-dev protobuf-compiler libssl-dev
   libfuse3-dev fuse3 librocksdb-dev libisal-dev libspdlog-dev libfmt-dev libcli11-dev
   # tests
-  libgtest-dev libgmock-dev librapidcheck-dev python3 attr fio iproute2 openssl tar
+  libgtest-dev libgmock-dev librapidcheck-dev python3 acl attr fio iproute2 openssl procps tar
+  # programs that tests/mount runs on a ring
+  googletest make postgresql rsync vim-tiny
   # pictures of experiments (chordfs-sim plot)
   gnuplot-nox
 )
@@ -28,5 +30,10 @@ if [ "$(id -u)" -ne 0 ]; then
 fi
 echo "install-build-deps: installing ${#missing[@]} packages" >&2
 export DEBIAN_FRONTEND=noninteractive
+# The tests make clusters of their own; else the package would make one here and start it.
+if [ ! -e /etc/postgresql-common/createcluster.conf ]; then
+  mkdir -p /etc/postgresql-common
+  echo 'create_main_cluster = false' >/etc/postgresql-common/createcluster.conf
+fi
 apt-get update -qq
 apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null

@@ -13,6 +13,12 @@
 // Soft state throughout: lost with leadership. Nothing but the rate of clocks is assumed, and cached reads alone depend
 // on it.
 //
+// Writing is the other half. A session that goes on writing a file is its writer: that stands in the file's record
+// (wire::Attr::writer), so that no leader forgets it. It may keep what it writes to itself while its lease on the arc
+// holds. Before anybody else is told of the file, or changes it, the writer is asked to commit what it has (a recall
+// like any other); one that is not heard of for kWriterGrace is not waited for: what it has it may still commit later,
+// unless somebody else has written meanwhile (Errc::overtaken).
+//
 // Owner: TreeService. Thread: the Runtime's.
 // Errors: busy when holders have neither let go nor run out in time.
 // Requests come late and twice: only what is said under the incarnation itself lets go of its leases, or time.
@@ -32,6 +38,8 @@ namespace chordfs {
 inline constexpr Duration kLeaseHold = 800ms;
 static_assert(kLeaseHold <= (kLeaseTicks - 1) * kRaftTick && kLeaseFor < kLeaseHold);
 inline constexpr std::size_t kLeasesMax = 200'000;
+/// For how long a silent writer is waited for: another leader may have to be found first. And one that is heard of.
+inline constexpr Duration kWriterGrace = 2s, kWriterFlushMax = 10s;
 
 class Leases {
  public:
@@ -53,6 +61,10 @@ class Leases {
   void grant(ArcNumber arc, const Mark& mark, Incarnation incarnation, const std::vector<std::uint64_t>& inos,
              wire::QueryAnswer& answer);
 
+  class Change;
+  /// The same for whoever has just made this change: what its answer tells of the inodes is what is so.
+  void grant(const Change& change, std::uint64_t term, Incarnation incarnation, wire::Answer& answer);
+
   /// While it lives nothing is granted of what it is about to change.
   class Change {
    public:
@@ -63,6 +75,7 @@ class Leases {
     void unknown();
 
    private:
+    friend class Leases;
     Leases& leases_;
     const ArcNumber arc_;
     const std::set<std::uint64_t> inos_;
@@ -77,18 +90,33 @@ class Leases {
   awaitable<Result<void>> recall(ArcNumber arc, std::set<std::uint64_t> inos, Changer changer, bool unlinks,
                                  Time until);
 
+  /// The writer of this file is asked to commit what it has, and to write no more behind. True: it has, or is waited
+  /// for no longer, and can be ended as a writer. To be asked again after a wait.
+  bool writer_is_done(const wire::Attr& file);
+  /// Somebody waits for its writer.
+  bool is_waited_for(std::uint64_t ino) const { return writings_.contains(ino); }
+  /// Until a mount has let go of something, or for a moment.
+  awaitable<void> wait_for_letting_go();
+
+  /// In which we lead the arc; 0: we do not.
+  std::uint64_t term_of(ArcNumber arc) const;
+
   void led(ArcNumber arc);
   /// Ends leases that nobody renewed.
   void expire();
 
  private:
+  struct Recall {
+    std::uint64_t number = 0;
+    bool writing = false;  ///< Of what it writes, not only of what it knows.
+  };
   struct Holder {
     Session session = 0;
     Time renewed{};
     bool full = false;
     std::uint64_t grants = 0;
-    std::map<std::uint64_t, std::uint64_t> inos;      ///< With the number of the grant.
-    std::map<std::uint64_t, std::uint64_t> recalled;  ///< Inode → number of its recall; until the session is done.
+    std::map<std::uint64_t, std::uint64_t> inos;  ///< With the number of the grant.
+    std::map<std::uint64_t, Recall> recalled;     ///< By inode; until the session is done.
     Signal news;
   };
   struct ArcState {
@@ -98,7 +126,20 @@ class Leases {
     std::map<std::uint64_t, std::uint64_t> changed;
     std::map<std::uint64_t, int> changing;
   };
-  std::uint64_t term_of(ArcNumber arc) const;
+  /// Of a file whose writer is waited for.
+  struct Writing {
+    Session writer = 0;
+    std::uint64_t written_as = 0;
+    Time since{}, asked{};
+    std::map<Incarnation, std::uint64_t> recalls;  ///< Their numbers.
+    bool done = false;
+  };
+  /// Null: nothing can be granted to it.
+  Holder* holder_for(Incarnation incarnation, std::size_t inodes);
+  template <class Answer>
+  void grant(Holder& holder, Incarnation incarnation, const std::vector<std::uint64_t>& inos, std::uint64_t term,
+             Answer& answer);
+  std::uint64_t ask_back(Holder& holder, std::uint64_t ino, bool writing);
   bool runs(const Holder& holder) const { return runtime_.now() < holder.renewed + kLeaseHold; }
   void let_go(Incarnation incarnation, Holder& holder, std::uint64_t ino);
   void note_change(ArcState& state, std::uint64_t ino);
@@ -110,6 +151,8 @@ class Leases {
   std::map<Incarnation, std::shared_ptr<Holder>> holders_;
   std::map<std::uint64_t, std::set<Incarnation>> held_;  ///< By inode.
   std::map<ArcNumber, ArcState> states_;
+  std::map<std::uint64_t, Writing> writings_;  ///< By inode.
+  std::map<Session, Time> silent_;             ///< Writers that are not heard of, and since when that is known.
   std::uint64_t changes_ = 0, recalls_ = 0;
   Signal let_go_;
 };

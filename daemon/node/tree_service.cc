@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "daemon/arc/raft/defects.h"
 #include "daemon/node/propose.h"
 
 namespace chordfs {
@@ -85,9 +86,40 @@ awaitable<Result<wire::Answer>> TreeService::change(ArcNumber arc, wire::Operati
                                inos);
   Leases::Change change(leases_, arc, inos);
   CO_TRY_VOID(co_await leases_.recall(arc, std::move(inos), changer, unlinks, runtime_.now() + kServeLimit));
+  const auto term = leases_.term_of(arc);
+  const bool alone = operation.has_execute();
   auto answer = co_await propose(arc, std::move(operation));
   if (answer.code() == Errc::timed_out) change.unknown();
+  if (answer && alone) leases_.grant(change, term, changer.incarnation, *answer);
   co_return answer;
+}
+
+awaitable<Result<void>> TreeService::wait_for_writer(ArcNumber arc, wire::Attr file, Time until) {
+  if (leases_.writer_is_done(file)) {
+    wire::Operation operation;
+    operation.mutable_execute()->set_arc(arc);
+    auto& end = *operation.mutable_execute()->add_steps()->mutable_end_writing();
+    end.set_ino(file.ino());
+    end.set_writer(file.writer());
+    end.set_written_as(file.written_as());
+    CO_TRY_VOID(co_await propose(arc, std::move(operation)));
+    co_return Result<void>();
+  }
+  // It lives and has more to send than goes quickly, or has just died: worth waiting for.
+  if (runtime_.now() >= until)
+    co_return Error{Errc::timed_out, fmt::format("inode {:x}: its writer has not committed yet", file.ino())};
+  co_await leases_.wait_for_letting_go();
+  co_return Result<void>();
+}
+
+std::optional<wire::Attr> TreeService::written_elsewhere(const wire::ArcQuery& asked, wire::QueryAnswer& answer) {
+  auto elsewhere = [&](const wire::Attr& attr) { return attr.writer() != 0 && attr.writer() != asked.session(); };
+  for (auto& entry : *answer.mutable_entries())
+    if (entry.has_attr() && elsewhere(entry.attr())) entry.clear_attr();
+  const bool speaks_of_it = asked.query().has_get_inode() && !asked.query().get_inode().parent_only();
+  if (answer.has_attr() && elsewhere(answer.attr())) return answer.attr();
+  if (speaks_of_it && elsewhere(answer.inode().attr())) return answer.inode().attr();
+  return std::nullopt;
 }
 
 awaitable<void> TreeService::wait_for_change(ArcNumber number) {
@@ -147,6 +179,10 @@ awaitable<Result<Reply>> TreeService::transact(ArcNumber arc, wire::TransactionR
                        runtime_.now());
   for (;;) {
     CO_TRY(auto answer, co_await transact_once(arc, request));
+    if (code_of(answer) == Errc::being_written) {
+      CO_TRY_VOID(co_await wait_for_writer(arc, std::move(*answer.mutable_written()), until));
+      continue;
+    }
     if (code_of(answer) != Errc::locked) {
       if (code_of(answer) == Errc::ok)
         locks_.applied(arc, request.identity().session(), request.transaction().parts(0));
@@ -164,6 +200,9 @@ awaitable<Result<wire::Answer>> TreeService::transact_once(ArcNumber arc, wire::
   const Leases::Changer changer{request.lease(), request.lease_number()};
   if (transaction.parts_size() == 1) {
     locks_.put_in_line(arc, request.identity().session(), *transaction.mutable_parts(0));
+    // Whoever waits for the file comes before those who would go on.
+    for (auto& step : *transaction.mutable_parts(0)->mutable_steps())
+      if (step.has_commit() && leases_.is_waited_for(step.commit().ino())) step.mutable_commit()->set_goes_on(false);
     *operation.mutable_execute() = std::move(*transaction.mutable_parts(0));
     co_return co_await change(arc, std::move(operation), changer);
   }
@@ -214,6 +253,12 @@ awaitable<Result<Reply>> TreeService::query(wire::ArcQuery request) {
   for (;;) {
     const auto mark = leases_.mark(arc);
     CO_TRY(auto answer, co_await query_of_leader(arc, request.query()));
+    // Tools without a session look at what is committed.
+    if (request.session() != 0 && !planted(Defect::writer_not_waited_for))
+      if (auto written = written_elsewhere(request, answer)) {
+        CO_TRY_VOID(co_await wait_for_writer(arc, std::move(*written), until));
+        continue;
+      }
     if (static_cast<Errc>(answer.error()) != Errc::locked) {
       if (request.lease() != 0) grant(request, mark, answer);
       Reply reply;

@@ -38,6 +38,11 @@ class TreeService {
   awaitable<Result<wire::Answer>> propose(ArcNumber arc, wire::Operation operation);
   /// The same for what changes inodes: once nobody else holds leases on them.
   awaitable<Result<wire::Answer>> change(ArcNumber arc, wire::Operation operation, Leases::Changer changer);
+  /// Another session may have written to this file what it has not committed. Returns once it has, or after a moment;
+  /// what was asked for is then to be asked for again. Errors: timed_out after `until`.
+  awaitable<Result<void>> wait_for_writer(ArcNumber arc, wire::Attr file, Time until);
+  /// The first file of the answer that another session writes. From a listing they are left out.
+  static std::optional<wire::Attr> written_elsewhere(const wire::ArcQuery& asked, wire::QueryAnswer& answer);
   /// What the answer speaks of is leased to whoever asked, if that can be.
   void grant(const wire::ArcQuery& asked, const Leases::Mark& mark, wire::QueryAnswer& answer);
   awaitable<Result<Reply>> transact(ArcNumber arc, wire::TransactionRequest request);

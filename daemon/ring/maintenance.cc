@@ -11,6 +11,10 @@ namespace {
 
 constexpr int kFingersPerPeriod = 4;
 constexpr int kTimeoutsUntilDead = 2;
+// News is looked into at once, however long the period (ToN 2003, V-A: the old predecessor fixes its successor); a
+// successor that was busy is soon asked again.
+constexpr Duration kAtOnce = 20ms;
+constexpr Duration kAgain = 100ms;
 // One merge in so many asks any peer, also one in our lists: it may not have us in its own.
 constexpr std::uint64_t kMergeAnyOneIn = 4;
 // Peers that one merge tries until one of them leads anywhere: many that are remembered may be gone.
@@ -41,7 +45,7 @@ awaitable<void> Ring::maintain(Slot& slot) {
       slot.answered.clear();
       Progress progress = co_await stabilize(slot);
       if (progress == Progress::changed) poke(slot);
-      if (progress == Progress::busy) poke_in(slot, config_.stabilize_every / 10);
+      if (progress == Progress::busy) poke_in(slot, std::min(config_.stabilize_every / 10, kAgain));
     }
   }
 }
@@ -252,7 +256,7 @@ void Ring::push(Slot& slot, Notice notice) {
 }
 
 void Ring::poke(Slot& slot) {
-  poke_in(slot, config_.stabilize_every / 50);
+  poke_in(slot, std::min(config_.stabilize_every / 50, kAtOnce));
 }
 
 void Ring::poke_in(Slot& slot, Duration delay) {
@@ -388,7 +392,9 @@ awaitable<Ring::Merged> Ring::merge_position(Peers::Peer peer, Slot& slot) {
   // Without the cache, which may lead back into our own ring.
   Lookup lookup(runtime_, transport_, asks_, {.ring = ring_, .timeout = config_.call_timeout},
                 slot.state.self().id.plus_power(0));
-  lookup.candidates().exclude(at_);
+  // Our predecessor would send it to us, and those before it again and again to our predecessor: whoever has us in its
+  // list is to name whom it has after us.
+  lookup.avoid(at_);
   lookup.candidates().offer(peer.at);
   auto found = co_await lookup.run();
   if (!lookup.hops().empty() && lookup.hops().front().outcome == name_of(Errc::wrong_ring)) peers_.forget(peer.node);

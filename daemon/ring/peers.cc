@@ -30,6 +30,18 @@ std::vector<Peers::Peer> Peers::list() const {
   return list;
 }
 
+std::vector<Peers::Peer> Peers::latest(std::size_t most, Time now) const {
+  std::vector<const std::pair<const Uuid, Entry>*> order;
+  order.reserve(peers_.size());
+  for (const auto& peer : peers_)
+    if (!suspected(peer.first, now)) order.push_back(&peer);
+  const auto end = order.begin() + static_cast<std::ptrdiff_t>(std::min(most, order.size()));
+  std::ranges::partial_sort(order, end, std::greater(), [](const auto* peer) { return peer->second.heard; });
+  std::vector<Peer> list;
+  for (auto peer = order.begin(); peer != end; ++peer) list.push_back({(*peer)->first, (*peer)->second.at});
+  return list;
+}
+
 void Peers::clear_old_suspicions(Time now) {
   std::erase_if(suspects_, [now](const auto& suspect) { return suspect.second <= now; });
 }

@@ -28,6 +28,8 @@ class Peers {
   void forget(const Uuid& node);
   /// Latest heard of first.
   std::vector<Peer> list() const;
+  /// The first of those, at most so many, who are not suspected. Every lookup asks for them.
+  std::vector<Peer> latest(std::size_t most, Time now) const;
 
   void suspect(const Uuid& node, Time until) { suspects_[node] = until; }
   bool suspected(const Uuid& node, Time now) const {

@@ -142,10 +142,7 @@ wire::Request Ring::request() const {
 
 awaitable<Result<Found>> Ring::find_successor(Id id) {
   std::vector<Endpoint> fallbacks;
-  for (const auto& peer : peers_.list()) {
-    if (fallbacks.size() == kFallbacksMax) break;
-    if (!peers_.suspected(peer.node, runtime_.now())) fallbacks.push_back(peer.at);
-  }
+  for (const auto& peer : peers_.latest(kFallbacksMax, runtime_.now())) fallbacks.push_back(peer.at);
   return look_up(id, std::move(fallbacks));
 }
 
@@ -331,11 +328,8 @@ Reply Ring::answer_ring_info(const wire::RingInfoRequest& request) {
   info.set_replicas(static_cast<std::uint32_t>(config_.replicas));
   info.set_relaxed(config_.relaxed);
   *info.mutable_self() = config_.self;
-  for (const auto& peer : peers_.list()) {
-    if (info.peers_size() == static_cast<int>(kRingInfoPeersMax)) break;
-    if (peers_.suspected(peer.node, runtime_.now())) continue;
+  for (const auto& peer : peers_.latest(kRingInfoPeersMax, runtime_.now()))
     *info.add_peers() = to_peer(peer.node, peer.at);
-  }
   return reply;
 }
 

@@ -3,6 +3,7 @@
 #include <optional>
 #include <vector>
 
+#include "daemon/arc/raft/defects.h"
 #include "daemon/tree/extents.h"
 #include "daemon/tree/file_locks.h"
 #include "daemon/tree/keys.h"
@@ -105,6 +106,32 @@ Outcome StepRunner::check_flags(std::uint64_t ino, std::uint32_t forbidden) {
   return refusal(Errc::not_permitted, "it is immutable, or may only be appended to");
 }
 
+// ---- Who writes ----
+
+Outcome StepRunner::check_writer(std::uint64_t ino) {
+  if (locks_ == Locks::own) return {};
+  const auto* inode = state_.inode(ino);
+  if (!inode || inode->attr().writer() == 0 || inode->attr().writer() == writer_) return {};
+  if (planted(Defect::written_behind_others)) return {};
+  auto answer = refusal(Errc::being_written, "another session writes it");
+  *answer.mutable_written() = inode->attr();
+  return answer;
+}
+
+/// After changed().
+void StepRunner::wrote(wire::Inode& inode, bool goes_on) {
+  const auto session = writer_.value_or(0);
+  inode.set_wrote(session);
+  state_.set_writer(inode, goes_on ? session : 0);
+}
+
+Outcome StepRunner::end_writing(const wire::EndWriting& step) {
+  auto* inode = state_.inode(step.ino());
+  if (inode && inode->attr().writer() == step.writer() && inode->attr().written_as() == step.written_as())
+    state_.set_writer(*inode, 0);
+  return {};
+}
+
 // ---- Attributes ----
 
 /// notify_change() of Linux, and ext4: what only grows may be touched, and nothing else.
@@ -123,6 +150,7 @@ Outcome StepRunner::set_attr(const wire::SetAttr& step) {
   }
   TRY_VOID(check_present(step.ino()));
   TRY_VOID(check_settable(step));
+  TRY_VOID(check_writer(step.ino()));
   auto& inode = *state_.inode(step.ino());
   auto* attr = inode.mutable_attr();
   if (step.has_flags()) attr->set_flags(step.flags());
@@ -134,6 +162,7 @@ Outcome StepRunner::set_attr(const wire::SetAttr& step) {
   if (step.has_mtime() || step.mtime_now()) attr->set_mtime(step.mtime_now() ? state_.now() : step.mtime());
   attr->set_ctime(step.has_ctime() ? step.ctime() : state_.now());
   state_.changed(inode);
+  if (step.has_size()) wrote(inode, step.goes_on() || inode.attr().writer() != 0);
   return {};
 }
 
@@ -177,7 +206,11 @@ Outcome StepRunner::check_data(const wire::Inode& inode, const wire::Commit& ste
 Outcome StepRunner::commit(const wire::Commit& step) {
   TRY_VOID(check_file(step.ino()));
   TRY_VOID(check_flags(step.ino(), kFlagImmutable));
+  TRY_VOID(check_writer(step.ino()));
   auto& inode = *state_.inode(step.ino());
+  if (step.behind() && !planted(Defect::written_behind_others) && inode.attr().writer() != writer_ &&
+      inode.wrote() != writer_)
+    return refusal(Errc::overtaken, "another session has written it since");
   if (step.has_append_at()) {
     auto moved = moved_to_end(step, inode.attr().size());
     if (!moved) return refusal(Errc::file_too_large, "appended beyond 2^63 bytes");
@@ -196,6 +229,7 @@ Outcome StepRunner::commit(const wire::Commit& step) {
     attr->set_mode(attr->mode() & ~clear);
   }
   state_.changed(inode);
+  wrote(inode, step.goes_on());
   return {};
 }
 
@@ -205,6 +239,7 @@ Outcome StepRunner::allocate(const wire::Allocate& step) {
   if (step.offset() > kFileBytesMax || step.length() > kFileBytesMax - step.offset())
     return refusal(Errc::file_too_large, "a range beyond 2^63 bytes");
   TRY_VOID(check_flags(step.ino(), step.hole() ? kFlagsSticking : kFlagImmutable));
+  TRY_VOID(check_writer(step.ino()));
   auto& inode = *state_.inode(step.ino());
   auto* attr = inode.mutable_attr();
   const auto end = step.offset() + step.length();
@@ -214,6 +249,7 @@ Outcome StepRunner::allocate(const wire::Allocate& step) {
   attr->set_mtime(state_.now());  // As Linux: also where nothing is to be seen of it.
   attr->set_ctime(state_.now());
   state_.changed(inode);
+  wrote(inode, inode.attr().writer() != 0);
   return {};
 }
 

@@ -24,12 +24,26 @@ wire::Answer purge(State& state, const wire::Purge& operation) {
   map.settle();
   if (done) {
     drop_file_locks_of_inode(state.records(), ino);
+    state.set_writer(*inode, 0);
     state.erase_inode(ino);
     state.erase_orphan(ino);
   } else {
     state.changed(*inode);
   }
   return {};
+}
+
+void end_writings_of_session(const Place& place, MutableRecords& records, std::uint64_t session) {
+  State state(place, records, 0);
+  std::vector<std::uint64_t> inos;
+  const auto range = keys_with_prefix(writing_session_key(session));
+  records.scan(range.from, range.to, [&](std::string_view key, std::string_view) {
+    inos.push_back(read_u64(key.substr(9)));
+    return true;
+  });
+  for (auto ino : inos)
+    if (auto* inode = state.inode(ino)) state.set_writer(*inode, 0);
+  std::move(state).commit(records);
 }
 
 wire::Answer clear_outbox(State& state, const wire::ClearOutbox& operation) {

@@ -16,6 +16,8 @@ inline constexpr std::uint32_t kOutboxPageMax = 10'000;
 /// `not_found`: it is no orphan, or was purged before.
 wire::Answer purge(State& state, const wire::Purge& operation);
 wire::Answer clear_outbox(State& state, const wire::ClearOutbox& operation);
+/// It is the writer of no inode here any more.
+void end_writings_of_session(const Place& place, MutableRecords& records, std::uint64_t session);
 
 /// The oldest blocks of the outbox and the first orphans, up to `entries_max` (0: kOutboxPageMax) of each kind.
 void list_outbox(const Records& records, std::uint32_t entries_max, wire::QueryAnswer& answer);

@@ -46,10 +46,12 @@ Outcome StepRunner::create_inode(const wire::CreateInode& step) {
   attr->set_version(1);
   attr->set_flags(attr->flags() & kFlagsInherited);
   attr->set_allocated(inode.inline_data().size());
+  attr->set_writer(0);
   note_acls(inode);
   if (attr->type() == wire::FILE_SYMLINK) attr->set_size(inode.target().size());
   if (attr->nlink() == 0) state_.add_orphan(ino);
   state_.create_inode(std::move(inode));
+  if (given.attr().type() == wire::FILE_REGULAR) wrote(*state_.inode(ino), step.goes_on());
   return {};
 }
 

@@ -121,6 +121,12 @@ std::string locking_session_key(std::uint64_t session, std::uint64_t ino) {
 std::string locking_session_key(std::uint64_t session) {
   return key_of("G", session);
 }
+std::string writing_session_key(std::uint64_t session, std::uint64_t ino) {
+  return key_of("V", session, ino);
+}
+std::string writing_session_key(std::uint64_t session) {
+  return key_of("V", session);
+}
 std::string low_water_key(std::uint32_t arc) {
   std::string key = "W";
   append_u32(key, arc);

@@ -67,6 +67,9 @@ std::string file_locks_key(std::uint64_t ino, int kind, std::uint64_t session);
 /// The session has locks on the inode.
 std::string locking_session_key(std::uint64_t session, std::uint64_t ino);
 std::string locking_session_key(std::uint64_t session);
+/// The session is the inode's writer.
+std::string writing_session_key(std::uint64_t session, std::uint64_t ino);
+std::string writing_session_key(std::uint64_t session);
 std::string low_water_key(std::uint32_t arc);
 std::string usage_key();
 

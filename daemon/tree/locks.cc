@@ -91,6 +91,12 @@ std::optional<wire::TxId> dirmove_lock(const Records& records) {
   return holder_of(records, dirmove_lock_key());
 }
 
+std::optional<wire::TxId> changer(const Records& records, const wire::Attr& attr) {
+  if (auto lock = inode_lock(records, attr.ino())) return lock->holder;
+  if (attr.type() != wire::FILE_DIRECTORY) return std::nullopt;
+  return entry_lock_within(records, attr.ino(), 0, kNameHashMax);
+}
+
 void take_locks(MutableRecords& records, const wire::TxId& holder, const Steps& steps) {
   for (const auto& step : steps) {
     auto key = lock_key(step);

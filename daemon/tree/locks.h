@@ -25,6 +25,8 @@ std::optional<wire::TxId> entry_lock_within(const Records& records, std::uint64_
                                             std::uint64_t to);
 std::optional<InodeLock> inode_lock(const Records& records, std::uint64_t ino);
 std::optional<wire::TxId> dirmove_lock(const Records& records);
+/// Who is about to change what is seen of this inode. A directory's times and links change with its entries.
+std::optional<wire::TxId> changer(const Records& records, const wire::Attr& attr);
 
 using Steps = google::protobuf::RepeatedPtrField<wire::Step>;
 /// All that the steps need; nobody else holds any of it.

@@ -33,13 +33,6 @@ wire::QueryAnswer query_missing(const Records& records, std::uint64_t ino) {
   return query_refusal(Errc::bad_handle, "the inode is gone");
 }
 
-/// Who is about to change what is seen of this inode. A directory's times and links change with its entries.
-std::optional<wire::TxId> changer(const Records& records, const wire::Attr& attr) {
-  if (auto lock = inode_lock(records, attr.ino())) return lock->holder;
-  if (attr.type() != wire::FILE_DIRECTORY) return std::nullopt;
-  return entry_lock_within(records, attr.ino(), 0, kNameHashMax);
-}
-
 /// Why there are no names to look for in this directory; without an error if there may be.
 wire::QueryAnswer check_directory(const Records& records, std::uint64_t dir) {
   wire::Inode inode;

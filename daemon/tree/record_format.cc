@@ -90,6 +90,8 @@ bool is_record(std::string_view key, std::string_view value) {
       return is_file_lock(key, value);
     case 'G':
       return rest == 2 * kNumber && value.empty();
+    case 'V':
+      return rest == 2 * kNumber && value.empty();
     case 'W':
       return rest == kArc && value.size() == kNumber;
     case 'U':

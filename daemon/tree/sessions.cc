@@ -6,6 +6,7 @@
 
 #include "daemon/arc/raft/defects.h"
 #include "daemon/tree/file_locks.h"
+#include "daemon/tree/housekeeping.h"
 #include "daemon/tree/keys.h"
 #include "daemon/tree/outcome.h"
 #include "proto/base/bytes.h"
@@ -117,6 +118,7 @@ wire::Answer close_session(const Place& place, MutableRecords& records, const wi
   records.erase(open_session_key(operation.session()));
   drop_answers(records, operation.session());
   drop_file_locks_of_session(records, operation.session());
+  end_writings_of_session(place, records, operation.session());
   return {};
 }
 
@@ -128,6 +130,7 @@ wire::Answer fence_session(const Place& place, MutableRecords& records, const wi
   }
   drop_answers(records, session);
   drop_file_locks_of_session(records, session);
+  end_writings_of_session(place, records, session);
   put_header(records, session, kFenced);
   return {};
 }

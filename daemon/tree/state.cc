@@ -83,6 +83,17 @@ void State::changed(wire::Inode& inode) {
   inodes_.at(attr->ino()).dirty = true;
 }
 
+void State::set_writer(wire::Inode& inode, std::uint64_t session) {
+  auto* attr = inode.mutable_attr();
+  if (attr->writer() != session) {
+    if (attr->writer() != 0) overlay_.erase(writing_session_key(attr->writer(), attr->ino()));
+    if (session != 0) overlay_.put(writing_session_key(session, attr->ino()), {});
+  }
+  attr->set_writer(session);
+  attr->set_written_as(session == 0 ? 0 : attr->version());
+  inodes_.at(attr->ino()).dirty = true;
+}
+
 void State::allocate(wire::Inode& inode, std::int64_t bytes) {
   auto* attr = inode.mutable_attr();
   attr->set_allocated(attr->allocated() + static_cast<std::uint64_t>(bytes));

@@ -66,6 +66,8 @@ class State {
   void erase_inode(std::uint64_t ino);
   /// A version more, and its record will be written.
   void changed(wire::Inode& inode);
+  /// The session is its writer from now on, as of this version; 0: nobody is. Its record will be written.
+  void set_writer(wire::Inode& inode, std::uint64_t session);
   /// More or (negative) less data held.
   void allocate(wire::Inode& inode, std::int64_t bytes);
 

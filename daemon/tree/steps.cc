@@ -56,6 +56,8 @@ Outcome StepRunner::run(const wire::Step& step) {
       return take_dirmove();
     case wire::Step::kSetLock:
       return set_lock(step.set_lock());
+    case wire::Step::kEndWriting:
+      return end_writing(step.end_writing());
     case wire::Step::KIND_NOT_SET:
       break;
   }
@@ -66,7 +68,10 @@ void StepRunner::describe(const Steps& steps, wire::Answer& answer) {
   for (const auto& step : steps) {
     auto ino = described_ino(step);
     if (ino == 0) continue;
-    if (const auto* inode = state_.inode(ino)) *answer.add_attrs() = inode->attr();
+    const auto* inode = state_.inode(ino);
+    if (!inode) continue;
+    *answer.add_attrs() = inode->attr();
+    if (changer(state_.records(), inode->attr())) answer.set_unsettled(true);
   }
 }
 

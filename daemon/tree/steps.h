@@ -58,7 +58,11 @@ class StepRunner {
   Outcome set_xattr(const wire::SetXattr& step);
   Outcome set_acl(wire::Inode& inode, const wire::SetXattr& step);
   Outcome remove_xattr(const wire::RemoveXattr& step);
+  Outcome end_writing(const wire::EndWriting& step);
   Outcome check_present(std::uint64_t ino);
+  /// What another session has written and not committed comes first.
+  Outcome check_writer(std::uint64_t ino);
+  void wrote(wire::Inode& inode, bool goes_on);
   /// Refuses what any of these flags of the inode forbids. What is prepared goes on: only who comes after the flag.
   Outcome check_flags(std::uint64_t ino, std::uint32_t forbidden);
   Outcome check_settable(const wire::SetAttr& step);

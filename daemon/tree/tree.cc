@@ -32,10 +32,13 @@ wire::Answer execute(const Moment& moment, MutableRecords& records, const wire::
 wire::Answer apply_once(const Moment& moment, MutableRecords& records, const wire::Operation& operation) {
   const auto* identity = operation.has_identity() ? &operation.identity() : nullptr;
   if (identity)
-    if (auto answer = recall(moment.place, records, *identity)) return *std::move(answer);
+    if (auto answer = recall(moment.place, records, *identity)) {
+      answer->set_unsettled(true);
+      return *std::move(answer);
+    }
   auto answer = operation.has_begin() ? begin(moment, records, operation.begin(), identity)
                                       : execute(moment, records, operation.execute(), operation.identity().session());
-  bool is_final = !answer.has_tx() && error_of(answer) != Errc::busy;
+  bool is_final = !answer.has_tx() && error_of(answer) != Errc::busy && error_of(answer) != Errc::being_written;
   if (identity && is_final) remember(records, *identity, answer);
   return answer;
 }

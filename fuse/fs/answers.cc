@@ -66,6 +66,44 @@ void Answers::put(Key key, std::shared_ptr<const wire::QueryAnswer> answer, cons
   kept_.put(key, std::move(kept), cost);
 }
 
+/// Whatever an answer says of an inode serves questions about that one as well.
+void Answers::keep_attr(const wire::Attr& attr, std::uint64_t lease) {
+  if (attr.type() == wire::FILE_SYMLINK) return;  // Without its target.
+  auto plain = std::make_shared<wire::QueryAnswer>();
+  *plain->mutable_inode()->mutable_attr() = attr;
+  plain->set_lease(lease);
+  put({attr.ino(), "i"}, std::move(plain), {attr.ino()}, 0);
+}
+
+bool Answers::unchanged_since(const wire::Transaction& transaction, Asked asked) const {
+  for (const auto& part : transaction.parts())
+    for (const auto& step : part.steps()) {
+      const auto times = times_of(changed_inode(step));
+      if (times.forgotten > asked || times.changed > asked) return false;
+    }
+  return true;
+}
+
+void Answers::keep(const wire::Transaction& transaction, const wire::Answer& answer) {
+  if (answer.lease() == 0 || transaction.parts_size() != 1) return;
+  // Of an inode that several steps name the last word counts.
+  std::map<Ino, const wire::Attr*> attrs;
+  for (const auto& attr : answer.attrs()) attrs[attr.ino()] = &attr;
+  for (const auto& [ino, attr] : attrs) keep_attr(*attr, answer.lease());
+  for (const auto& step : transaction.parts(0).steps()) {
+    if (!step.has_insert()) continue;
+    const auto attr = attrs.find(step.insert().ino());
+    if (attr == attrs.end()) continue;
+    auto found = std::make_shared<wire::QueryAnswer>();
+    found->mutable_entry()->set_name(step.insert().name());
+    found->mutable_entry()->set_ino(attr->first);
+    found->mutable_entry()->set_type(step.insert().type());
+    *found->mutable_attr() = *attr->second;
+    found->set_lease(answer.lease());
+    put({step.insert().dir(), lookup_key(step.insert().name())}, std::move(found), {attr->first}, step.insert().dir());
+  }
+}
+
 void Answers::keep(const wire::Query& query, const wire::QueryAnswer& answer, Asked asked) {
   auto subject = subject_of(query);
   if (!subject || answer.lease() == 0) return;
@@ -75,20 +113,12 @@ void Answers::keep(const wire::Query& query, const wire::QueryAnswer& answer, As
   };
   if (!fresh(subject->ino)) return;
   auto shared = std::make_shared<const wire::QueryAnswer>(answer);
-  /// Whatever the answer says of another inode serves questions about that one as well.
-  auto keep_attr = [&](const wire::Attr& attr) {
-    if (attr.type() == wire::FILE_SYMLINK) return;  // Without its target.
-    auto plain = std::make_shared<wire::QueryAnswer>();
-    *plain->mutable_inode()->mutable_attr() = attr;
-    plain->set_lease(answer.lease());
-    put({attr.ino(), "i"}, std::move(plain), {attr.ino()}, 0);
-  };
   if (query.has_lookup()) {
     std::vector<Ino> strict;
     if (answer.has_attr()) {
       if (!fresh(answer.attr().ino())) return;
       strict.push_back(answer.attr().ino());
-      keep_attr(answer.attr());
+      keep_attr(answer.attr(), answer.lease());
     }
     put({subject->ino, subject->what}, std::move(shared), strict, subject->ino);
     return;
@@ -105,7 +135,7 @@ void Answers::keep(const wire::Query& query, const wire::QueryAnswer& answer, As
   }
   for (const auto& entry : answer.entries()) {
     if (!entry.has_attr()) continue;
-    keep_attr(entry.attr());
+    keep_attr(entry.attr(), answer.lease());
     auto found = std::make_shared<wire::QueryAnswer>();
     *found->mutable_entry() = entry;
     found->mutable_entry()->clear_attr();

@@ -27,6 +27,8 @@ class Answers {
   /// Taken before asking.
   using Asked = std::uint64_t;
   Asked asking() const { return clock_; }
+  /// It has been recalled since.
+  bool forgotten_since(Ino ino, Asked asked) const { return times_of(ino).forgotten > asked; }
   /// Keeps it if it is leased and nothing that it speaks of has changed since it was asked for.
   void keep(const wire::Query& query, const wire::QueryAnswer& answer, Asked asked);
 
@@ -34,6 +36,10 @@ class Answers {
   void forget(Ino ino);
   /// This mount is about to change these, or has.
   void changed(const wire::Transaction& transaction);
+  /// Neither this mount nor another has changed any of these since, or is about to.
+  bool unchanged_since(const wire::Transaction& transaction, Asked asked) const;
+  /// Keeps what the answer to this change, which was alone, tells of the inodes, if it is leased; after changed().
+  void keep(const wire::Transaction& transaction, const wire::Answer& answer);
 
  private:
   using Key = std::pair<Ino, std::string>;
@@ -52,6 +58,7 @@ class Answers {
   };
   Times times_of(Ino ino) const;
   void changed(Ino ino);
+  void keep_attr(const wire::Attr& attr, std::uint64_t lease);
   void put(Key key, std::shared_ptr<const wire::QueryAnswer> answer, const std::vector<Ino>& strict, Ino dir);
   void trim();
 

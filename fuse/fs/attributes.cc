@@ -77,6 +77,7 @@ awaitable<Result<wire::Attr>> Attributes::set(Ino ino, SetAttributes set) {
   if (set.uid) step.set_uid(*set.uid);
   if (set.gid) step.set_gid(*set.gid);
   if (set.size) step.set_size(*set.size);
+  step.set_goes_on(set.goes_on);
   if (set.atime) step.set_atime(*set.atime);
   if (set.mtime) step.set_mtime(*set.mtime);
   step.set_atime_now(set.atime_now);
@@ -98,8 +99,10 @@ awaitable<Result<wire::Attr>> Attributes::resize(std::shared_ptr<InodeState> ino
   // No commit may pass by, and find the file longer again than it was made.
   auto turn = co_await inode->committing.acquire();
   auto size = set.size();
+  const auto asked = core_.asking();
   auto attr = co_await send(std::move(set));
   if (!attr) co_return attr;
+  core_.note_writer(*inode, *attr, asked);
   inode->unsent.truncate(size);
   core_.count_unsent(*inode);
   co_return inode->shown(*attr);

@@ -51,6 +51,7 @@ bool is_final(Errc code) {
     case Errc::is_directory:
     case Errc::invalid:
     case Errc::file_too_large:
+    case Errc::overtaken:
       return true;
     default:
       return false;
@@ -58,7 +59,7 @@ bool is_final(Errc code) {
 }
 }  // namespace
 
-awaitable<Result<void>> WriteBehind::commit(std::shared_ptr<InodeState> inode) {
+awaitable<Result<void>> WriteBehind::commit(std::shared_ptr<InodeState> inode, After after) {
   const auto errors_at_first = inode->errors;
   auto turn = co_await inode->committing.acquire();
   if (inode->unsent.empty()) co_return Result<void>();
@@ -66,6 +67,7 @@ awaitable<Result<void>> WriteBehind::commit(std::shared_ptr<InodeState> inode) {
   const bool in_vain = inode->errors != errors_at_first && inode->error && inode->error->code == Errc::unavailable;
   if (in_vain) co_return *inode->error;
   auto errors_before = inode->errors;
+  inode->goes_on = after == After::goes_on;
   auto done = co_await commit_up_to(inode, inode->unsent.seal_all());
   if (done) {
     // Everything is stored after all: there is nothing to report any more.
@@ -138,9 +140,15 @@ awaitable<Result<WriteBehind::Progress>> WriteBehind::send(std::shared_ptr<Inode
   commit.set_size_at_least(pieces.back().end());
   commit.set_mtime(inode->written_at);
   const bool appends = inode->appending;
+  // Who writes once only and closes need not be asked for later.
+  const bool often = inode->written_through > 0 || inode->written_as != 0;
+  commit.set_goes_on(inode->goes_on && often && inode->asked_back == 0 && core_.client.leases());
+  // What is appended stands behind whatever others have written.
+  commit.set_behind(inode->behind && !appends);
   if (appends) commit.set_append_at(pieces.front().offset);
   wire::Step step;
   *step.mutable_commit() = std::move(commit);
+  const auto asked = core_.asking();
   auto answer = co_await core_.transact_data(transaction_of(core_.client, inode->ino, std::move(step)));
   if (!answer) {
     refused(*inode, answer.error(), pieces);
@@ -159,8 +167,10 @@ awaitable<Result<WriteBehind::Progress>> WriteBehind::send(std::shared_ptr<Inode
   inode->unsent.forget(pieces);
   inode->unsent_since = core_.runtime().now();
   core_.count_unsent(*inode);
+  ++inode->written_through;
   core_.changed(*answer);
   const auto* attr = attr_in(*answer, inode->ino);
+  if (attr) core_.note_writer(*inode, *attr, asked);
   if (appends && attr && attr->size() != pieces.back().end()) {
     // Others have appended as well, and these bytes stand elsewhere than the kernel's pages say.
     inode->cached_version = 0;

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+#include "proto/client/leases.h"
+
 namespace chordfs::fs {
 
 const wire::Attr* attr_in(const wire::Answer& answer, Ino ino) {
@@ -30,11 +32,7 @@ Core::Core(Client& ring_client, CacheSizes cache_sizes)
       answers(ring_client, cache_sizes.answer_bytes),
       directories(cache_sizes.directories),
       closed_versions(cache_sizes.versions),
-      maps_(cache_sizes.map_bytes) {
-  client.lease([this](const std::vector<Ino>& inos) {
-    for (auto ino : inos) answers.forget(ino);
-  });
-}
+      maps_(cache_sizes.map_bytes) {}
 
 std::shared_ptr<InodeState> Core::find_inode(Ino ino) {
   auto found = inodes.find(ino);
@@ -54,6 +52,8 @@ awaitable<Result<void>> Core::replace_session(std::uint64_t expired) {
   if (lost_ < expired) {
     lost_ = expired;
     for (auto& [ino, state] : inodes) {
+      state->written_as = 0;
+      state->stop_writing_behind();
       const bool locked = std::ranges::any_of(state->locks, [](const auto& one) { return one.second.granted; });
       if (state->unsent.empty() && !locked) continue;
       state->lost_session = expired;
@@ -87,8 +87,11 @@ awaitable<Result<wire::Answer>> Core::change(wire::Transaction transaction, Ino 
   // Nobody recalls what is ours from us. Answers that are on their way meanwhile are of before or of after: neither is
   // kept.
   answers.changed(transaction);
+  const auto asked = answers.asking();
   auto answer = co_await client.transact(transaction, opened);
+  const bool alone = answers.unchanged_since(transaction, asked);
   answers.changed(transaction);
+  if (answer && alone) answers.keep(transaction, *answer);
   co_return answer;
 }
 
@@ -157,6 +160,24 @@ void Core::saw(const wire::Attr& attr) {
   else
     no_acls_.put(attr.ino(), runtime().now());
   if (auto state = find_inode(attr.ino())) state->saw(attr);
+}
+
+Core::Asking Core::asking() {
+  return {answers.asking(), runtime().now()};
+}
+
+void Core::note_writer(InodeState& inode, const wire::Attr& attr, Asking asked) {
+  const bool ours = attr.writer() != 0 && attr.writer() == client.last_session();
+  inode.written_as = ours ? attr.written_as() : 0;
+  const bool recalled = inode.asked_back > 0 || answers.forgotten_since(inode.ino, asked.clock);
+  // After a long while it may have been ended without our hearing of it.
+  const bool late = runtime().now() > asked.at + kLeaseFor;
+  inode.writing_stamp = ours && !recalled && !late ? client.lease_stamp(client.arc_of_ino(inode.ino)) : 0;
+}
+
+bool Core::may_write_behind(const InodeState& inode) {
+  if (!client.leases()) return true;
+  return inode.asked_back == 0 && client.holds(client.arc_of_ino(inode.ino), inode.writing_stamp);
 }
 
 bool Core::without_acl(Ino ino) {

@@ -74,6 +74,15 @@ class Core {
   awaitable<Result<wire::Attr>> get_attr(Ino ino);
 
   void saw(const wire::Attr& attr);
+  /// What an own change of contents, asked for at that time, says of who writes the file now.
+  struct Asking {
+    Answers::Asked clock = 0;
+    Time at{};
+  };
+  Asking asking();
+  void note_writer(InodeState& inode, const wire::Attr& attr, Asking asked);
+  /// A write may be acknowledged before it is committed.
+  bool may_write_behind(const InodeState& inode);
   /// Seen just now, and without an access control list.
   bool without_acl(Ino ino);
   /// Attributes after a change of our own: it does not make the kernel's pages wrong.

@@ -322,7 +322,7 @@ awaitable<Result<void>> FileLocks::unlock(std::shared_ptr<OpenFile> file, wire::
   // Nothing was locked here, or only in a session that is over.
   if (!inode->locks.contains(owner_of(lock))) co_return Result<void>();
   // Whoever locks next is to see it. If that cannot be, it must not come later behind his back: the lock stays.
-  CO_TRY_VOID(co_await writes_.commit(inode));
+  CO_TRY_VOID(co_await writes_.commit(inode, WriteBehind::After::done));
   CO_TRY_VOID(file->usable());
   const auto owner = owner_of(lock);
   const bool all = lock.start() == 0 && lock.end() == kLockEndMax;

@@ -38,6 +38,7 @@ void Files::let_go(const std::shared_ptr<InodeState>& inode) {
   // What could not be stored by now has been reported by flush, and nobody is left who could try again.
   inode->unsent.clear();
   core_.count_unsent(*inode);
+  coherence_.closed(inode);
   if (inode->cached_version > 0) core_.closed_versions.put(inode->ino, inode->cached_version);
   core_.inodes.erase(inode->ino);
 }
@@ -56,9 +57,11 @@ Handle Files::add(std::shared_ptr<InodeState> inode) {
 // ---- Opening ----
 
 awaitable<Result<Opened>> Files::create(Place place, NewObject object, Caller caller) {
+  const auto asked = core_.asking();
   CO_TRY(auto attr, co_await names_.make(std::move(place), std::move(object), caller, Namespace::Make::opens));
   auto inode = acquire(attr.ino());
   inode->saw(attr);
+  core_.note_writer(*inode, attr, asked);
   inode->cached_version = attr.version();
   co_return Opened{add(std::move(inode)), attr, false};
 }
@@ -78,6 +81,7 @@ awaitable<Result<Opened>> Files::open(Ino ino, bool truncate) {
   // Also an empty file: O_TRUNC changes its times (`: > stamp`).
   SetAttributes set;
   set.size = 0;
+  set.goes_on = core_.client.leases();
   auto empty = co_await attributes_.set(ino, set);
   if (empty) {
     opened.attr = *empty;
@@ -108,30 +112,39 @@ awaitable<Result<std::optional<wire::FileLock>>> Files::test_lock(Handle handle,
 }
 
 awaitable<Result<void>> Files::close(Handle handle, std::uint64_t lock_owner) {
-  auto done = co_await flush(handle);
+  const auto found = find(handle);
+  const bool last = found && (*found)->inode->handles == 1;
+  auto done = co_await flush(handle, last ? WriteBehind::After::done : WriteBehind::After::goes_on);
   if (auto file = find(handle)) co_await locks_.closed_by((*file)->inode, lock_owner);
   co_return done;
 }
 
 awaitable<Result<Bytes>> Files::read(Handle handle, std::uint64_t offset, std::size_t size) {
   CO_TRY(auto file, co_await usable(handle));
-  co_return co_await reader_.read(std::move(file), offset, size);
+  CO_TRY_VOID(co_await coherence_.refresh(file->inode));
+  auto bytes = co_await reader_.read(file, offset, size);
+  coherence_.cover(*file->inode);
+  co_return bytes;
 }
 
 awaitable<Result<void>> Files::write(Handle handle, std::uint64_t offset, Bytes bytes) {
   CO_TRY(auto file, co_await usable(handle));
-  co_return co_await writes_.write(std::move(file), offset, std::move(bytes));
+  auto done = co_await writes_.write(file, offset, std::move(bytes));
+  coherence_.cover(*file->inode);
+  co_return done;
 }
 
 awaitable<Result<void>> Files::append(Handle handle, std::uint64_t expected, Bytes bytes) {
   CO_TRY(auto file, co_await usable(handle));
-  co_return co_await writes_.append(std::move(file), expected, std::move(bytes));
+  auto done = co_await writes_.append(file, expected, std::move(bytes));
+  coherence_.cover(*file->inode);
+  co_return done;
 }
 
-awaitable<Result<void>> Files::flush(Handle handle) {
+awaitable<Result<void>> Files::flush(Handle handle, WriteBehind::After after) {
   CO_TRY(auto file, find(handle));
   CO_TRY_VOID(file->usable());
-  auto done = co_await writes_.commit(file->inode);
+  auto done = co_await writes_.commit(file->inode, after);
   CO_TRY_VOID(file->usable());
   if (done) co_return file->take_error();
   file->errors_seen = file->inode->errors;
@@ -145,6 +158,7 @@ awaitable<Result<void>> Files::allocate(Handle handle, std::uint64_t offset, std
 
 awaitable<Result<std::optional<std::uint64_t>>> Files::seek(Handle handle, std::uint64_t offset, Seek what) {
   CO_TRY(auto file, co_await usable(handle));
+  CO_TRY_VOID(co_await coherence_.refresh(file->inode));
   co_return co_await holes_.seek(file->inode, offset, what);
 }
 
@@ -159,7 +173,7 @@ awaitable<void> Files::release(Handle handle) {
   // An unlinked file that nobody else has open: its last bytes are not worth sending.
   bool needless = inode->handles == 1 && inode->attr.version() > 0 && inode->attr.nlink() == 0;
   if (!needless) {
-    auto done = co_await writes_.commit(inode);
+    auto done = co_await writes_.commit(inode, WriteBehind::After::done);
     if (!done && inode->handles == 1)
       spdlog::warn("inode {:x} is closed with unsaved data: {}", inode->ino, done.error().text());
   }

@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 
+#include "fuse/fs/coherence.h"
 #include "fuse/fs/file_locks.h"
 #include "fuse/fs/holes.h"
 #include "fuse/fs/namespace.h"
@@ -17,14 +18,15 @@ namespace chordfs::fs {
 class Files {
  public:
   Files(Core& core, Attributes& attributes, Namespace& names, WriteBehind& writes, Reader& reader, Holes& holes,
-        FileLocks& locks)
+        FileLocks& locks, Coherence& coherence)
       : core_(core),
         attributes_(attributes),
         names_(names),
         writes_(writes),
         reader_(reader),
         holes_(holes),
-        locks_(locks) {}
+        locks_(locks),
+        coherence_(coherence) {}
 
   awaitable<Result<Opened>> create(Place place, NewObject object, Caller caller);
   awaitable<Result<Opened>> open(Ino ino, bool truncate);
@@ -33,7 +35,7 @@ class Files {
   awaitable<Result<void>> append(Handle handle, std::uint64_t expected, Bytes bytes);
   awaitable<Result<bool>> lock(Handle handle, wire::FileLock lock, std::shared_ptr<Interruption> interruption);
   awaitable<Result<std::optional<wire::FileLock>>> test_lock(Handle handle, wire::FileLock lock);
-  awaitable<Result<void>> flush(Handle handle);
+  awaitable<Result<void>> flush(Handle handle, WriteBehind::After after = WriteBehind::After::goes_on);
   awaitable<Result<void>> close(Handle handle, std::uint64_t lock_owner);
   awaitable<Result<void>> allocate(Handle handle, std::uint64_t offset, std::uint64_t length, Allocate how);
   awaitable<Result<std::optional<std::uint64_t>>> seek(Handle handle, std::uint64_t offset, Seek what);
@@ -57,6 +59,7 @@ class Files {
   Reader& reader_;
   Holes& holes_;
   FileLocks& locks_;
+  Coherence& coherence_;
   std::map<Handle, std::shared_ptr<OpenFile>> handles_;
   Handle next_handle_ = 1;
 };

@@ -17,12 +17,13 @@ class FileSystem::Impl {
 
   fs::Core core;
   fs::WriteBehind writes{core};
+  fs::Coherence coherence{core, writes};
   fs::Reader reader{core};
   fs::Attributes attributes{core, writes};
   fs::Namespace names{core, attributes};
   fs::Holes holes{core, writes};
   fs::FileLocks locks{core, writes};
-  fs::Files files{core, attributes, names, writes, reader, holes, locks};
+  fs::Files files{core, attributes, names, writes, reader, holes, locks, coherence};
   fs::Xattrs xattrs{core};
 };
 
@@ -37,6 +38,7 @@ Client& FileSystem::client() {
 awaitable<Result<void>> FileSystem::start(std::string name) {
   CO_TRY_VOID(co_await impl_->core.open_session(std::move(name)));
   impl_->writes.start();
+  impl_->coherence.start();
   co_return Result<void>();
 }
 
@@ -104,8 +106,9 @@ awaitable<Result<void>> FileSystem::write(Handle handle, std::uint64_t offset, B
 awaitable<Result<void>> FileSystem::append(Handle handle, std::uint64_t expected, Bytes bytes) {
   return impl_->files.append(handle, expected, std::move(bytes));
 }
-void FileSystem::when_pages_are_old(std::function<void(Ino)> call) {
+void FileSystem::when_pages_are_old(std::function<void(Ino)> call, std::function<awaitable<void>(Ino)> drop) {
   impl_->core.pages_are_old = std::move(call);
+  impl_->coherence.drops_pages(std::move(drop));
 }
 awaitable<Result<void>> FileSystem::flush(Handle handle) {
   return impl_->files.flush(handle);

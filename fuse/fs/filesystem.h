@@ -47,6 +47,7 @@ struct SetAttributes {
   std::optional<std::int64_t> atime, mtime;  ///< Nanoseconds since 1970.
   bool atime_now = false, mtime_now = false;
   std::optional<std::uint32_t> flags;  ///< proto/wire/inode_flags.h
+  bool goes_on = false;                ///< With a size: it is about to be written.
 };
 
 /// fallocate(2): what becomes of a range. Nothing is set aside on any disk, so `extend` within the file changes
@@ -115,8 +116,9 @@ class FileSystem {
   /// O_APPEND: where the file ends when it is committed, whoever appends meanwhile. `expected`: where the caller
   /// believes that that is.
   awaitable<Result<void>> append(Handle handle, std::uint64_t expected, Bytes bytes);
-  /// Is called when bytes of a file that were cached outside have turned out to be elsewhere.
-  void when_pages_are_old(std::function<void(Ino)> call);
+  /// Whoever caches bytes of files outside is told when they are old: at once, or (`drop`) so that they are gone when
+  /// it returns.
+  void when_pages_are_old(std::function<void(Ino)> call, std::function<awaitable<void>(Ino)> drop);
   /// close(2): what was written is committed. Reports the error of any earlier write behind.
   awaitable<Result<void>> flush(Handle handle);
   /// A lock of `lock.owner` (lock.session is this mount's affair), as fcntl(2) and flock(2) have it; of type NONE: it

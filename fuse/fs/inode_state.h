@@ -84,6 +84,18 @@ struct InodeState {
   bool in_background = false;  ///< A background commit is under way.
   Time retry_at{};             ///< Not before this, after a failure.
 
+  // Coherence. The arc says that this mount writes the file: as of this version; 0: it does not, or it is not known.
+  std::uint64_t written_as = 0;
+  std::uint64_t writing_stamp = 0;    ///< Of the lease under which writes may stay here; 0: none.
+  std::uint64_t written_through = 0;  ///< Commits since it was opened here.
+  int asked_back = 0;                 ///< Recalls that are being answered.
+  bool goes_on = false;               ///< The commit under way is not the last, as far as is known.
+  bool behind = false;                ///< Some of what is unsent has been acknowledged to the program.
+  std::uint64_t pages_stamp = 0;      ///< Of the lease under which the kernel has pages; 0: it should have none.
+  void stop_writing_behind() { writing_stamp = 0; }
+  /// A program believes that this is written, and nobody else can see it.
+  bool owes() const { return behind && !unsent.empty(); }
+
   std::map<LockOwner, HeldLocks> locks;  ///< Of this mount; FileLocks has them.
 
   std::optional<Error> error;  ///< The last failure behind a program's back.

@@ -114,8 +114,9 @@ awaitable<Result<wire::Attr>> Namespace::make(Place place, NewObject object, Cal
   inode.set_target(std::move(object.target));
 
   auto type = object.type;
-  CO_TRY(auto answer,
-         co_await core_.transact(plan_make(core_.client, place, std::move(inode)), how == Make::opens ? ino : 0));
+  const bool opens = how == Make::opens;
+  auto plan = plan_make(core_.client, place, std::move(inode), opens && core_.client.leases());
+  CO_TRY(auto answer, co_await core_.transact(std::move(plan), opens ? ino : 0));
   if (answer.error() != 0) co_return gave_up(place);
   core_.changed(answer);
   core_.names.put(place, {ino, type});

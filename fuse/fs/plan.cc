@@ -28,9 +28,11 @@ void Plan::remove(const Place& place, Ino expected) {
   remove.set_expected(expected);
 }
 
-void Plan::create(wire::Inode inode) {
+void Plan::create(wire::Inode inode, bool goes_on) {
   auto ino = inode.attr().ino();
-  *step_at(ino).mutable_create()->mutable_inode() = std::move(inode);
+  auto& create = *step_at(ino).mutable_create();
+  create.set_goes_on(goes_on);
+  *create.mutable_inode() = std::move(inode);
 }
 
 void Plan::link(Ino ino) {
@@ -57,10 +59,10 @@ void Plan::move_directory(Ino ino, Ino new_parent) {
 
 // ---- Planners ----
 
-wire::Transaction plan_make(const Client& client, const Place& place, wire::Inode inode) {
+wire::Transaction plan_make(const Client& client, const Place& place, wire::Inode inode, bool goes_on) {
   Plan plan(client);
   plan.insert(place, {inode.attr().ino(), inode.attr().type()}, 0);
-  plan.create(std::move(inode));
+  plan.create(std::move(inode), goes_on);
   return plan.take();
 }
 

@@ -32,7 +32,7 @@ class Plan {
 
   void insert(const Place& place, Found what, Ino expected);
   void remove(const Place& place, Ino expected);
-  void create(wire::Inode inode);
+  void create(wire::Inode inode, bool goes_on);
   void link(Ino ino);
   void unlink(Ino ino, wire::UnlinkInode::Kind kind);
   void moved(Found what, Ino parent);
@@ -48,7 +48,8 @@ class Plan {
   wire::Transaction transaction_;
 };
 
-wire::Transaction plan_make(const Client& client, const Place& place, wire::Inode inode);
+/// `goes_on`: it is about to be written.
+wire::Transaction plan_make(const Client& client, const Place& place, wire::Inode inode, bool goes_on);
 wire::Transaction plan_link(const Client& client, const Place& place, Found what);
 /// unlink(2) or rmdir(2), in the precedence of errors that Linux has.
 Result<wire::Transaction> plan_unlink(const Client& client, const Place& place, Found found,

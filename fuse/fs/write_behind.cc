@@ -7,6 +7,10 @@
 
 namespace chordfs::fs {
 
+namespace {
+constexpr Duration kLookEvery = 100ms;
+}
+
 // ---- Writing ----
 
 awaitable<Result<void>> WriteBehind::write(std::shared_ptr<OpenFile> file, std::uint64_t offset, Bytes bytes) {
@@ -20,7 +24,7 @@ awaitable<Result<void>> WriteBehind::write(std::shared_ptr<OpenFile> file, std::
     CO_TRY_VOID(file->usable());
     take(file->inode, offset + done, bytes.slice(done, kWriteBlockBytes));
   }
-  co_return Result<void>();
+  co_return co_await keep_or_commit(file->inode);
 }
 
 awaitable<Result<void>> WriteBehind::append(std::shared_ptr<OpenFile> file, std::uint64_t expected, Bytes bytes) {
@@ -36,6 +40,12 @@ awaitable<Result<void>> WriteBehind::append(std::shared_ptr<OpenFile> file, std:
   for (std::size_t done = 0; done < bytes.size(); done += kWriteBlockBytes)
     take(inode, end + done, bytes.slice(done, kWriteBlockBytes));
   if (end != expected) core_.pages_are_old(inode->ino);
+  co_return co_await keep_or_commit(inode);
+}
+
+awaitable<Result<void>> WriteBehind::keep_or_commit(std::shared_ptr<InodeState> inode) {
+  if (!core_.may_write_behind(*inode)) co_return co_await commit(std::move(inode));
+  inode->behind = core_.client.leases();
   co_return Result<void>();
 }
 
@@ -69,7 +79,10 @@ awaitable<Result<void>> WriteBehind::wait_for_room() {
 }
 
 void WriteBehind::take(const std::shared_ptr<InodeState>& inode, std::uint64_t offset, Bytes bytes) {
-  if (inode->unsent.empty()) inode->unsent_since = core_.runtime().now();
+  if (inode->unsent.empty()) {
+    inode->unsent_since = core_.runtime().now();
+    inode->behind = false;
+  }
   inode->written_at = core_.runtime().wall_now();
   inode->unsent.write(offset, bytes.view());
   for (const auto& upload : inode->unsent.seal_full()) store(inode, upload);
@@ -149,7 +162,7 @@ awaitable<void> WriteBehind::run() {
       co_await unsent_.wait();
       continue;
     }
-    bool hurry = co_await hurry_.wait_for(core_.runtime(), kCommitAge / 2);
+    bool hurry = co_await hurry_.wait_for(core_.runtime(), kLookEvery);
     commit_due(hurry);
   }
 }
@@ -158,7 +171,9 @@ void WriteBehind::commit_due(bool hurry) {
   auto now = core_.runtime().now();
   for (const auto& [ino, inode] : core_.inodes) {
     if (inode->unsent.empty() || now < inode->retry_at) continue;
-    if (hurry || now - inode->unsent_since >= kCommitAge) commit_later(inode);
+    // Nobody who asks for it can be told any more where it is.
+    const bool lapsed = inode->owes() && !core_.may_write_behind(*inode);
+    if (hurry || lapsed || now - inode->unsent_since >= kCommitAge) commit_later(inode);
   }
 }
 

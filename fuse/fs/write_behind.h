@@ -32,8 +32,10 @@ class WriteBehind {
   awaitable<Result<void>> write(std::shared_ptr<OpenFile> file, std::uint64_t offset, Bytes bytes);
   /// The same at the file's end, wherever that is once it is committed. `expected`: where the kernel put its pages.
   awaitable<Result<void>> append(std::shared_ptr<OpenFile> file, std::uint64_t expected, Bytes bytes);
+  /// What the program is expected to do next: whoever goes on writing may become, or stays, the file's writer.
+  enum class After { goes_on, done };
   /// Everything written before this call is committed when it returns.
-  awaitable<Result<void>> commit(std::shared_ptr<InodeState> inode);
+  awaitable<Result<void>> commit(std::shared_ptr<InodeState> inode, After after = After::goes_on);
 
  private:
   using Pieces = std::vector<Unsent::Piece>;
@@ -44,6 +46,8 @@ class WriteBehind {
   bool full() const;
   awaitable<Result<void>> wait_for_room();
   void take(const std::shared_ptr<InodeState>& inode, std::uint64_t offset, Bytes bytes);
+  /// What was just taken may stay here, or is committed.
+  awaitable<Result<void>> keep_or_commit(std::shared_ptr<InodeState> inode);
 
   // Blocks (write_behind.cc).
   void store(const std::shared_ptr<InodeState>& inode, const std::shared_ptr<Upload>& upload);

@@ -15,7 +15,8 @@ namespace chordfs::mount {
 /// How long the kernel may answer from memory. No entry at all while there are no leases: each path walk asks for every
 /// name. Attributes for one tick of the kernel's clock (a millisecond, rounded up): what came with a name is still good
 /// when the same system call wants it, and the permission check of the mount's root, which no name leads to, is not one
-/// more call for every path. So fstat(2) may show what was so one tick ago; stat(2) of a path never does.
+/// more call for every path. So fstat(2) of a directory may show what was so one tick ago; stat(2) of a path never
+/// does, and files are asked for each time.
 inline constexpr double kEntryTimeoutSeconds = 0;
 inline constexpr double kAttributeTimeoutSeconds = 0.001;
 /// Inode numbers are never reused, so one generation does.

@@ -55,7 +55,8 @@ void Operations::describe(fuse_file_info& info, const Opened& opened) {
   bool writes_only = (info.flags & O_ACCMODE) == O_WRONLY;
   info.fh = opened.handle;
   info.keep_cache = opened.unchanged;
-  info.direct_io = kDirectIoForWriteOnly && writes_only;
+  // Through its pages the kernel splits a write where one of them is not cached: what is appended stays whole.
+  info.direct_io = writes_only && (kDirectIoForWriteOnly || (info.flags & O_APPEND));
   // Also of one that only reads: its process may have locks, which end with close.
   info.noflush = 0;
 }

@@ -56,7 +56,8 @@ void Request::entry(const Result<wire::Attr>& attr) {
 void Request::attributes(const Result<wire::Attr>& attr) {
   if (!attr) return fail(attr.error());
   auto stat = stat_of(*attr);
-  fuse_reply_attr(take(), &stat, kAttributeTimeoutSeconds);
+  // Who asks for a file's attributes has it open, and others may write it.
+  fuse_reply_attr(take(), &stat, attr->type() == wire::FILE_REGULAR ? 0 : kAttributeTimeoutSeconds);
 }
 
 void Request::link_target(const Result<std::string>& target) {

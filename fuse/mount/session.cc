@@ -110,7 +110,8 @@ Problem Session::mount(const std::string& path, const std::vector<std::string>& 
 
   SignalsBlocked blocked;
   invalidator_.start(session_);
-  files_.when_pages_are_old([this](Ino ino) { invalidator_.drop_pages_later(ino); });
+  files_.when_pages_are_old([this](Ino ino) { invalidator_.drop_pages_later(ino); },
+                            [this](Ino ino) { return invalidator_.drop_pages(ino); });
   for (std::size_t i = 0; i < kReaders; ++i) readers_.emplace_back([this] { read_requests(); });
   return {};
 }
@@ -173,7 +174,7 @@ awaitable<void> Session::end_readers() {
 
 awaitable<void> Session::stop() {
   if (!session_) co_return;
-  files_.when_pages_are_old([](Ino) {});
+  files_.when_pages_are_old([](Ino) {}, {});
   co_await invalidator_.stop();
   co_await end_readers();
   co_await inbox_.finish(kLastCallsLimit);

@@ -84,6 +84,10 @@ Row row_of(Errc code) {
       return {"session_closed", EIO};
     case Errc::locked:
       return {"locked", EIO};
+    case Errc::being_written:
+      return {"being_written", EIO};
+    case Errc::overtaken:
+      return {"overtaken", EIO};
   }
   return {"unknown", EIO};  // A number from a newer peer.
 }

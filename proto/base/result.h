@@ -57,6 +57,8 @@ enum class Errc : std::uint16_t {
   stale = 60,           ///< tree: what the caller expected is no longer so · did not happen · read again, plan again
   session_closed = 61,  ///< tree: the session has expired · did not happen · EIO; open a new session
   locked = 62,          ///< tree: a transaction holds what is touched · did not happen · wait for it, then again
+  being_written = 63,   ///< tree: another session writes it · did not happen · have it commit what it has, then again
+  overtaken = 64,       ///< tree: what was to be committed is older than what others wrote · did not happen · EIO
 };
 
 /// Short stable name for logs and JSON: "timed_out".

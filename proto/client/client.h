@@ -49,6 +49,17 @@ struct Location {
   std::vector<Hop> hops;
 };
 
+/// Whoever answers from memory what was leased, and keeps what was written.
+class LeaseHolder {
+ public:
+  virtual ~LeaseHolder() = default;
+  /// What is known of this inode is to be forgotten before it returns; `writing`: others wait for what was written and
+  /// not committed, too. True: that was all; else see give_back().
+  virtual bool recalled(std::uint64_t ino, bool writing) = 0;
+  /// Returns when the rest of it is done.
+  virtual awaitable<void> give_back(std::uint64_t ino, bool writing) = 0;
+};
+
 class Client {
  public:
   virtual ~Client() = default;
@@ -97,11 +108,15 @@ class Client {
     static_cast<void>(arc), static_cast<void>(stamp);
     return false;
   }
-  /// Before anybody changes what was leased, `recalled` is told the inodes; what is known of them must be forgotten
-  /// when it returns. Without it there are no leases.
-  virtual void lease(std::function<void(const std::vector<std::uint64_t>& inos)> recalled) {
-    static_cast<void>(recalled);
+  /// Of what the arc's leader grants now; 0: nothing.
+  virtual std::uint64_t lease_stamp(ArcNumber arc) {
+    static_cast<void>(arc);
+    return 0;
   }
+  /// Before anybody changes what was leased, or sees what this client writes, the holder is told. Without one there are
+  /// no leases.
+  virtual void lease(LeaseHolder& holder) { static_cast<void>(holder); }
+  virtual bool leases() const { return false; }
 
   /// Durable at the members of the block's arc when it returns. `block`: from new_block().
   virtual awaitable<Result<void>> put_block(std::string block, Bytes contents) = 0;

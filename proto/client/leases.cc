@@ -1,5 +1,10 @@
 #include "proto/client/leases.h"
 
+#include <algorithm>
+#include <tuple>
+
+#include "proto/client/client.h"
+
 namespace chordfs {
 
 namespace {
@@ -19,8 +24,7 @@ std::pair<std::uint64_t, std::uint64_t> LeaseKeeper::granted(ArcNumber arc) cons
                               : std::pair(found->second.lease, found->second.number);
 }
 
-std::uint64_t LeaseKeeper::answered(ArcNumber arc, const Endpoint& node, std::uint64_t session,
-                                    const wire::QueryAnswer& answer) {
+std::uint64_t LeaseKeeper::answered(ArcNumber arc, const Endpoint& node, std::uint64_t session, Grant grant) {
   if (session == 0) return 0;
   auto& held = held_[arc];
   const auto now = runtime_.now();
@@ -34,10 +38,10 @@ std::uint64_t LeaseKeeper::answered(ArcNumber arc, const Endpoint& node, std::ui
   state.session = session;
   state.arcs.insert(arc);
   if (fresh && !tasks_.stopping()) tasks_.spawn("renew leases", renew(node));
-  if (answer.lease() == 0) return 0;
-  held.number = answer.lease() == held.lease ? std::max(held.number, answer.lease_number()) : answer.lease_number();
-  held.lease = answer.lease();
-  const bool known = answer.lease() == state.incarnation && answer.lease_term() == held.term;
+  if (grant.lease == 0) return 0;
+  held.number = grant.lease == held.lease ? std::max(held.number, grant.number) : grant.number;
+  held.lease = grant.lease;
+  const bool known = grant.lease == state.incarnation && grant.term == held.term;
   return known && holds(arc, held.stamp) ? held.stamp : 0;
 }
 
@@ -49,6 +53,11 @@ bool LeaseKeeper::holds(ArcNumber arc, std::uint64_t stamp) {
   if (now >= found->second.until) return false;
   found->second.used = now;
   return true;
+}
+
+std::uint64_t LeaseKeeper::stamp(ArcNumber arc) {
+  auto found = held_.find(arc);
+  return found != held_.end() && holds(arc, found->second.stamp) ? found->second.stamp : 0;
 }
 
 void LeaseKeeper::take(NodeState& state, const wire::Leases& leases, Time sent) {
@@ -67,9 +76,51 @@ void LeaseKeeper::take(NodeState& state, const wire::Leases& leases, Time sent) 
   }
 }
 
+Request LeaseKeeper::request_to(const NodeState& state) const {
+  Request request;
+  auto& renewal = *request.header.mutable_renew_leases();
+  renewal.set_session(state.session);
+  renewal.set_incarnation(state.incarnation);
+  renewal.set_told(state.told);
+  for (const auto& [number, ino] : state.done) {
+    renewal.add_done(number);
+    if (hooks_.is_open(ino)) renewal.add_open(ino);
+  }
+  return request;
+}
+
+void LeaseKeeper::hear_of_recalls(const Endpoint& node, const wire::Leases& leases) {
+  auto& state = nodes_[node];
+  if (state.incarnation != leases.incarnation()) {
+    state.told = 0;
+    state.done.clear();
+  }
+  // What it does not name any more it has heard.
+  const std::set<std::uint64_t> named(leases.numbers().begin(), leases.numbers().end());
+  std::erase_if(state.done, [&](const auto& one) { return !named.contains(one.first); });
+  for (int i = 0; i < std::min(leases.inos_size(), leases.numbers_size()); ++i) {
+    const auto number = leases.numbers(i), ino = leases.inos(i);
+    if (number <= state.told) continue;
+    const bool writing = i < leases.writing_size() && leases.writing(i);
+    if (hooks_.holder->recalled(ino, writing))
+      state.done.emplace(number, ino);
+    else if (!tasks_.stopping())
+      tasks_.spawn("give a lease back", give_back(node, leases.incarnation(), number, ino, writing));
+  }
+  state.told = std::max(state.told, leases.recall());
+}
+
+/// Said at once, beside the renewal that is under way, for somebody waits; and again with those that follow.
+awaitable<void> LeaseKeeper::give_back(Endpoint node, std::uint64_t incarnation, std::uint64_t number,
+                                       std::uint64_t ino, bool writing) {
+  co_await hooks_.holder->give_back(ino, writing);
+  auto state = nodes_.find(node);
+  if (state == nodes_.end() || state->second.incarnation != incarnation) co_return;
+  state->second.done.emplace(number, ino);
+  std::ignore = co_await hooks_.call(node, request_to(state->second), kLeaseFor);
+}
+
 awaitable<void> LeaseKeeper::renew(Endpoint node) {
-  std::uint64_t done = 0;
-  std::vector<std::uint64_t> open;
   for (;;) {
     auto& state = nodes_[node];
     const auto sent = runtime_.now();
@@ -78,14 +129,8 @@ awaitable<void> LeaseKeeper::renew(Endpoint node) {
       return held.used + kLeaseIdle < sent || held.node != node;
     });
     if (state.arcs.empty() || tasks_.stopping()) break;
-    Request request;
-    auto& renewal = *request.header.mutable_renew_leases();
-    const auto session = state.session;
-    renewal.set_session(session);
-    renewal.set_incarnation(state.incarnation);
-    renewal.set_done(done);
-    for (auto arc : state.arcs) renewal.add_arcs(arc);
-    for (auto ino : open) renewal.add_open(ino);
+    auto request = request_to(state);
+    for (auto arc : state.arcs) request.header.mutable_renew_leases()->add_arcs(arc);
     auto reply = co_await hooks_.call(node, std::move(request), kLeaseFor);
     if (!reply || reply->header.error() != 0 || !reply->header.has_leases()) {
       if (reply.code() == Errc::cancelled) break;
@@ -93,13 +138,8 @@ awaitable<void> LeaseKeeper::renew(Endpoint node) {
       continue;
     }
     const auto& leases = reply->header.leases();
-    std::vector<std::uint64_t> inos(leases.inos().begin(), leases.inos().end());
-    if (!inos.empty()) hooks_.recalled(inos);
+    hear_of_recalls(node, leases);
     take(nodes_[node], leases, sent);
-    done = leases.recall();
-    open.clear();
-    for (auto ino : inos)
-      if (hooks_.is_open(ino)) open.push_back(ino);
   }
   nodes_.erase(node);
 }

@@ -62,8 +62,9 @@ struct Lookup::State {
   std::vector<Hop> hops = {};
   std::vector<Position> unreachable = {};
   std::vector<Endpoint> silent = {};
-  std::optional<Position> guess = {};  // The cache's.
-  bool guess_wrong = false;            // It has answered, and is not the owner.
+  std::optional<Position> closest = {};  // Before the target, of those who have answered.
+  std::optional<Position> guess = {};    // The cache's.
+  bool guess_wrong = false;              // It has answered, and is not the owner.
   std::optional<std::vector<Position>> found = {};
   Endpoint found_at = {};
   int asking = 0;
@@ -210,6 +211,12 @@ void Lookup::unheard(const std::shared_ptr<State>& state, const Candidates::Cand
   if (silent.size() >= kLookupSilentMax || std::ranges::find(silent, candidate.at) != silent.end()) return;
   silent.push_back(candidate.at);
   if (candidate.named_by) state->asks.spawn("lookup news", tell(state, *candidate.named_by));
+  // Somebody farther back may have named it. The closest that lives is who says whose the target is, once it knows that
+  // all behind it are silent.
+  const auto& closest = state->closest;
+  if (closest && closest->at != candidate.named_by && candidate.position &&
+      state->id - candidate.position->id < state->id - closest->id)
+    state->asks.spawn("lookup news", tell(state, closest->at));
 }
 
 awaitable<void> Lookup::ask(std::shared_ptr<State> state, Candidates::Candidate candidate, std::size_t hop_index) {
@@ -227,6 +234,9 @@ awaitable<void> Lookup::ask(std::shared_ptr<State> state, Candidates::Candidate 
     std::erase(state->silent, candidate.at);
     if (!reply && candidate.preferred) state->guess_wrong = true;
     hop.outcome = reply ? state->take(reply->header.find(), candidate.at) : name_of(reply.code());
+    if (reply && candidate.position && !candidate.preferred &&
+        (!state->closest || state->id - candidate.position->id < state->id - state->closest->id))
+      state->closest = candidate.position;
     co_return;
   }
   ++state->counters().timeouts;

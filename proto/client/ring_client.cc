@@ -303,20 +303,25 @@ awaitable<Result<wire::QueryAnswer>> RingClient::look(ArcNumber arc, wire::Query
   *ask.mutable_query() = std::move(query);
   CO_TRY(auto reply, co_await call_arc(arc, std::move(request)));
   auto& answer = *reply.header.mutable_query();
-  std::uint64_t stamp = 0;
-  if (auto from = cache_.find(arc); leases_ && from != cache_.end() && session == session_)
-    stamp = leases_->answered(arc, from->second, session, answer);
-  answer.set_lease(stamp);
+  stamp(arc, session, answer);
   co_return std::move(answer);
 }
 
-void RingClient::lease(std::function<void(const std::vector<std::uint64_t>& inos)> recalled) {
+template <class Answer>
+void RingClient::stamp(ArcNumber arc, std::uint64_t session, Answer& answer) {
+  std::uint64_t stamp = 0;
+  if (auto from = cache_.find(arc); leases_ && from != cache_.end() && session == session_)
+    stamp = leases_->answered(arc, from->second, session, {answer.lease(), answer.lease_term(), answer.lease_number()});
+  answer.set_lease(stamp);
+}
+
+void RingClient::lease(LeaseHolder& holder) {
   leases_.emplace(runtime_, tasks_,
                   LeaseKeeper::Hooks{
                       .call = [this](Endpoint node, Request request,
                                      Duration timeout) { return call(std::move(node), std::move(request), timeout); },
                       .is_open = [this](std::uint64_t ino) { return opens_.contains(ino); },
-                      .recalled = std::move(recalled)});
+                      .holder = &holder});
 }
 
 awaitable<Result<wire::Answer>> RingClient::operate(ArcNumber arc, wire::Operation operation) {
@@ -364,6 +369,7 @@ awaitable<Result<wire::Answer>> RingClient::transact(wire::Transaction transacti
   auto code = static_cast<Errc>(answer.error());
   if (code == Errc::session_closed && session_ == session) session_ = 0;
   if (code != Errc::ok && code != Errc::stale) co_return Error{code, answer.context()};
+  stamp(arc, session, answer);
   co_return std::move(answer);
 }
 

@@ -51,7 +51,9 @@ class RingClient : public Client {
   awaitable<Result<wire::QueryAnswer>> query(ArcNumber arc, wire::Query query) override;
   awaitable<Result<wire::QueryAnswer>> look(ArcNumber arc, wire::Query query) override;
   bool holds(ArcNumber arc, std::uint64_t stamp) override { return leases_ && leases_->holds(arc, stamp); }
-  void lease(std::function<void(const std::vector<std::uint64_t>& inos)> recalled) override;
+  std::uint64_t lease_stamp(ArcNumber arc) override { return leases_ ? leases_->stamp(arc) : 0; }
+  void lease(LeaseHolder& holder) override;
+  bool leases() const override { return leases_.has_value(); }
   awaitable<Result<void>> put_block(std::string block, Bytes contents) override;
   awaitable<Result<Bytes>> get_block(std::string block, std::uint32_t offset, std::uint32_t length) override;
   awaitable<Result<void>> drop_blocks(ArcNumber arc, std::vector<std::string> blocks);
@@ -77,6 +79,9 @@ class RingClient : public Client {
   awaitable<Result<Location>> search(Id id, Locations* known, std::optional<Endpoint> dead, Time until);
   awaitable<Result<std::vector<Endpoint>>> candidates(ArcNumber arc, std::optional<Endpoint> dead, Time until);
   awaitable<void> visit(std::shared_ptr<Walk> walk, Endpoint node);
+  /// The answer's lease becomes a stamp.
+  template <class Answer>
+  void stamp(ArcNumber arc, std::uint64_t session, Answer& answer);
   awaitable<Result<void>> sync_arc(ArcNumber arc);
   awaitable<void> renew();
   awaitable<void> assert_opens(ArcNumber arc, std::vector<std::uint64_t> inos);

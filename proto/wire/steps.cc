@@ -27,6 +27,7 @@ std::uint64_t changed_inode(const wire::Step& step) {
     case wire::Step::kAllocate:
       return step.allocate().ino();
     case wire::Step::kSetLock:
+    case wire::Step::kEndWriting:
     case wire::Step::kDirmove:
     case wire::Step::KIND_NOT_SET:
       break;

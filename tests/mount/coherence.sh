@@ -13,6 +13,9 @@ wait_whole a
 python3 -B "$here/coherence.py" "$(at one)" "$(at two)" || fail "the mounts do not agree"
 step "names, attributes, contents and listings, changed here and looked at there: always as they are"
 
+python3 -B "$here/coherence_open.py" "$(at one)" "$(at two)" || fail "the mounts do not agree on a file that both have open"
+step "one file open through both, written without fsync: the next read, stat and mapped page there shows it"
+
 one=$(at one) two=$(at two)
 seq 100000 >"$work/open"
 cp "$work/open" "$one/open"

@@ -11,6 +11,7 @@
 #   wait_whole NAME             until `chordfs status` asked of NAME says that all copies of all arcs are there
 #   start_probe RUN MOUNT BOUND · stop_probe RUN     probe.py in the background; that no call failed or took longer
 #   step TEXT · fail TEXT · must_fail "what" COMMAND... · wait_until "what" SECONDS COMMAND... · same_tree A B
+#   adorned_tree DIR            one of everything that tar and rsync can carry; same_adornments A B: its lists, attributes, devices
 #
 # When the script ends, however it ends, its mounts, processes and files go; after a failure the ends of all logs are shown.
 # A test ends with `finish`; one that cannot run here ends with code 77 and says why.
@@ -203,7 +204,9 @@ manifest() {
 checksums() { (cd "$1" && find . -type f -print0 | sort -z | xargs -0 -r sha256sum); }
 same() { cmp -s "$1" "$2" || { diff "$1" "$2" | head -20 >&2; fail "$3"; }; }
 same_tree() {
-  diff -r --no-dereference "$1" "$2" >"$work/log/diff" 2>&1 || { head -20 "$work/log/diff" >&2; fail "contents differ: $1 $2"; }
+  # To diff, two fifos or devices always differ; what each is, the manifest tells.
+  diff -r --no-dereference "$1" "$2" 2>&1 | grep -vE ' is a (fifo|block special file|character special file) while ' >"$work/log/diff" || true
+  [ ! -s "$work/log/diff" ] || { head -20 "$work/log/diff" >&2; fail "contents differ: $1 $2"; }
   manifest "$1" >"$work/log/manifest.1"
   manifest "$2" >"$work/log/manifest.2"
   same "$work/log/manifest.1" "$work/log/manifest.2" "attributes differ: $1 $2"
@@ -219,6 +222,48 @@ real_tree() {
   cp "$bin/chordfs" "$bin/chordfs-node" "$1/"
   ln -s nowhere/at/all "$1/dangling"
   ln "$1/chordfs" "$1/chordfs.link"
+}
+# One of everything that tar and rsync can carry: lists, attributes, holes, links, devices where we may make them.
+adorned_tree() {
+  mkdir -p "$1/dir/below" "$1/default" "$1/plain"
+  seq 1000 >"$1/dir/file"
+  ln "$1/dir/file" "$1/dir/below/linked"
+  ln -s ../dir/file "$1/plain/pointing"
+  mkfifo "$1/plain/fifo"
+  printf 'start' >"$1/holes"
+  truncate -s 20M "$1/holes"
+  printf 'middle' | dd of="$1/holes" bs=1 seek=9000000 conv=notrunc status=none
+  printf 'x' >"$1/dir/"$'a name\nof two lines'
+  setfacl -m u:12:rw,g:34:r,m::rw "$1/dir/file"
+  setfacl -m d:u:12:rwx,d:g::rx,u:77:x "$1/default"
+  echo inherits >"$1/default/inherits"  # Lists of its own, from the directory's default.
+  setfattr -n user.short -v value "$1/dir/file"
+  setfattr -n user.empty "$1/dir"
+  setfattr -n user.bytes -v "0s$(head -c 2000 /dev/zero | tr '\0' '\377' | base64 -w 0)" "$1/holes"
+  chmod 4755 "$1/dir/below"
+  chmod 1777 "$1/plain"
+  touch -hd '1969-12-31 23:59:58.123456789 UTC' "$1/plain/pointing"
+  touch -d '2106-02-07 06:28:17.000000001 UTC' "$1/holes"
+  if [ "$(id -u)" -eq 0 ]; then
+    mknod "$1/plain/character" c 200 7
+    mknod "$1/plain/block" b 200 300
+    chown 1234:5678 "$1/default/inherits"
+    chown -h 4321:8765 "$1/plain/pointing"
+    cp "$bin/chordfs" "$1/capable"
+    setfattr -n security.capability -v 0x0100000200200000000000000000000000000000 "$1/capable"  # cap_net_raw+ep
+    setfattr -n trusted.secret -v hidden "$1/dir"
+    setfattr -h -n trusted.pointing -v link "$1/plain/pointing"
+  fi
+}
+# What `same_tree` does not compare: lists, attributes, devices.
+same_adornments() {
+  adornments "$1" >"$work/log/adornments.1"
+  adornments "$2" >"$work/log/adornments.2"
+  same "$work/log/adornments.1" "$work/log/adornments.2" "lists or attributes differ: $1 $2"
+}
+adornments() {
+  (cd "$1" && find . -print0 | sort -z | xargs -0 getfattr -hd -m - -e hex && find . ! -type l -print0 | sort -z | xargs -0 getfacl -pn &&
+    find . '(' -type b -o -type c ')' -print0 | sort -z | xargs -0 -r stat -c '%n %t %T')
 }
 
 # ---- The end ----

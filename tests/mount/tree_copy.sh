@@ -33,7 +33,21 @@ remount_ring m a
 same_tree "$part" "$ring/untarred"
 step "tar out: byte for byte as from the disk; in: the same tree"
 
-rm -rf "$ring/untarred"
+adorned_tree "$work/adorned"
+all=(--acls --xattrs --xattrs-include='*' --sparse --sort=name --format=posix)
+mkdir "$ring/adorned" "$work/adorned.back"
+tar -C "$work/adorned" "${all[@]}" -cf - . | tar -C "$ring/adorned" "${all[@]}" -xpf -
+remount_ring m c
+same_tree "$work/adorned" "$ring/adorned"
+same_adornments "$work/adorned" "$ring/adorned"
+tar -C "$ring/adorned" "${all[@]}" -cf "$ring/adorned.tar" .
+tar -C "$work/adorned.back" "${all[@]}" -xpf "$ring/adorned.tar"
+same_tree "$work/adorned" "$work/adorned.back"
+same_adornments "$work/adorned" "$work/adorned.back"
+[ "$(du -sk "$ring/adorned/holes" | cut -f 1)" -lt 1000 ] || fail "holes became $(du -sk "$ring/adorned/holes") KiB of zeros"
+step "tar --acls --xattrs --sparse in and out: lists, attributes, devices, holes are the same"
+
+rm -rf "$ring"/{untarred,adorned,adorned.tar}
 [ "$(ls "$ring")" = tree ] || fail "rm -rf left something: $(ls "$ring")"
 step "rm -rf"
 finish

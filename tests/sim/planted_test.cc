@@ -52,6 +52,8 @@ constexpr Plant kPlants[] = {
     {Defect::dirmove_shared, 8, "I18"},
     {Defect::transaction_step_unlogged, 2, "nlink|parent|left over|with a name"},
     {Defect::ring_not_asked, 1, "I31"},
+    {Defect::writer_not_waited_for, 1, "linearizable"},
+    {Defect::written_behind_others, 1, "linearizable"},
 };
 INSTANTIATE_TEST_SUITE_P(Sim, Planted, testing::ValuesIn(kPlants),
                          [](const auto& info) { return std::string(name_of(info.param.defect)); });

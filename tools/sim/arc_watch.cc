@@ -10,6 +10,7 @@
 #include "daemon/arc/log_writer.h"
 #include "daemon/arc/view_step.h"
 #include "daemon/store/log_record.h"
+#include "tools/sim/raft_disk.h"
 #include "tools/sim/ring_world.h"
 
 namespace chordfs {
@@ -19,11 +20,6 @@ namespace {
 constexpr std::uint64_t kHashEvery = 32;
 /// Steps until the next arc is asked whether what it committed is still there.
 constexpr std::uint64_t kLookAgainEvery = 512;
-
-std::size_t hash_of(const LogEntry& entry) {
-  const auto hash = std::hash<std::string_view>()(entry.payload);
-  return hash ^ (entry.term * 0x9e3779b97f4a7c15 + static_cast<std::size_t>(entry.kind));
-}
 
 template <class M>
 bool parse_sealed(const RecordView& disk, const std::string& key, M& message) {
@@ -303,27 +299,12 @@ void ArcWatch::committed_first(const Raft& raft, const Seen& seen, std::uint64_t
 }
 
 void ArcWatch::look_at_view(ArcNumber arc, ArcHistory& told, const ArcView& next) {
-  auto wrong = [&](std::string_view what) {
-    ring_.violation(fmt::format("I8: arc {}: {}: {} after {}", arc, what, next.text(), told.view->text()));
-  };
   if (!told.view) return;
-  const auto& last = *told.view;
-  auto same = [](const Replicas& a, const Replicas& b) { return std::ranges::is_permutation(a, b); };
-  if (next.voters.size() % 2 == 0 || (next.joint() && next.old_voters.size() % 2 == 0))
-    wrong("an even number of voters");
-  if (next.joint()) {
-    if (last.joint() || !same(next.old_voters, last.voters)) wrong("a joint view of other voters");
-    if (next.voters.size() < last.voters.size()) {
-      const bool leaves = std::ranges::any_of(last.voters, [&](const Replica& voter) {
-        const auto known = uuids_.find(voter.node);
-        return known != uuids_.end() && (ring_.leaving(known->second.first) || ring_.gone(known->second.first));
-      });
-      if (!leaves) wrong("fewer voters, and nobody leaves");
-    }
-  } else if (last.joint() ? !same(next.voters, last.voters) && !same(next.voters, last.old_voters)
-                          : !same(next.voters, last.voters)) {
-    wrong("other voters without a joint view");
-  }
+  const auto wrong = wrong_view(*told.view, next, [this](const Uuid& node) {
+    const auto known = uuids_.find(node);
+    return known != uuids_.end() && (ring_.leaving(known->second.first) || ring_.gone(known->second.first));
+  });
+  if (!wrong.empty()) ring_.violation(fmt::format("arc {}: {}", arc, wrong));
 }
 
 void ArcWatch::look_at_records(Index node, ArcNumber arc) {

@@ -9,7 +9,7 @@ namespace chordfs {
 namespace {
 constexpr std::size_t kProgressEvery = 10'000;
 
-using State = ExploredProtocol::State;
+using State = Explored::State;
 
 /// States reached, in order, each with the one that it was first reached from.
 class Reached {
@@ -26,7 +26,7 @@ class Reached {
   const State& state(std::size_t number) const { return *states_[number].state; }
   std::size_t number(const State& state) const { return numbers_.at(state); }
 
-  std::vector<std::string> history(const ExploredProtocol& protocol, std::size_t number) const {
+  std::vector<std::string> history(const Explored& protocol, std::size_t number) const {
     std::vector<std::string> names;
     for (; states_[number].from != kNobody; number = states_[number].from)
       for (const auto& step : protocol.steps(state(states_[number].from)))
@@ -49,7 +49,7 @@ class Reached {
 
 namespace {
 /// Of these states, and the repair steps that lead into each, how many lead to no right one.
-std::size_t hopeless(const ExploredProtocol& protocol, const Reached& reached,
+std::size_t hopeless(const Explored& protocol, const Reached& reached,
                      const std::vector<std::vector<std::uint32_t>>& into) {
   std::vector<bool> hopeful(reached.size());
   std::deque<std::size_t> open;
@@ -70,7 +70,11 @@ std::size_t hopeless(const ExploredProtocol& protocol, const Reached& reached,
 }
 }  // namespace
 
-Repairs exhaust_repairs(const ExploredProtocol& protocol, const State& from) {
+std::vector<State> ExploredProtocol::starts() const {
+  return {alone(), ideal({0, 1, 2})};
+}
+
+Repairs exhaust_repairs(const Explored& protocol, const State& from) {
   Reached reached;
   std::vector<std::vector<std::uint32_t>> into;
   reached.add(from, Reached::kNobody);
@@ -86,7 +90,7 @@ Repairs exhaust_repairs(const ExploredProtocol& protocol, const State& from) {
   return {reached.size(), hopeless(protocol, reached, into)};
 }
 
-ExploreReport explore(const ExploredProtocol& protocol, const ExploreOptions& options) {
+ExploreReport explore(const Explored& protocol, const ExploreOptions& options) {
   ExploreReport report;
   Reached reached;
   std::vector<std::vector<std::uint32_t>> into;

@@ -23,6 +23,11 @@ void History::returned(Time now, Id id) {
   entries_.at(id).returned = ++events_;
 }
 
+void History::returned(Moment then, Id id) {
+  entries_.at(id).returned_at = then.at;
+  entries_.at(id).returned = then.event;
+}
+
 void History::returned_read(Time now, Id id, std::string value) {
   entries_.at(id).operation.value = std::move(value);
   returned(now, id);

@@ -38,6 +38,13 @@ class History {
   Id invoke(Time now, RegisterOperation operation);
   /// An operation whose outcome is unknown simply never returns.
   void returned(Time now, Id id);
+  /// The same for one that has returned at that moment, of which only now it is known whether it counts.
+  struct Moment {
+    Time at;
+    std::uint64_t event = 0;
+  };
+  Moment moment(Time now) { return {now, ++events_}; }
+  void returned(Moment then, Id id);
   void returned_read(Time now, Id id, std::string value);
   void returned_cas(Time now, Id id, bool swapped);
   /// It failed, and certainly did not happen.

@@ -26,6 +26,8 @@ constexpr std::string_view kUsage =
                                           every order of every step of the ring's protocol over N identifiers (4),
                                           breadth first up to so many states (1,000,000); published: must break for
                                           good, with a check that adopted pointers live; printed: without it
+  chordfs-sim explore members [--nodes 3|4] [--states N] [--plant D]
+                                          the same of one arc that changes its members: messages, disks, crashes
   chordfs-sim experiment NAME [options]   the Chord paper's experiments, by our own ring: see its --help
   chordfs-sim plot FILE.json -o FILE.svg  the picture of what an experiment printed with --json
 
@@ -155,40 +157,54 @@ int run_command(int argc, char** argv) {
   return run(options);
 }
 
-int explore(std::string_view which, int ids, std::size_t states) {
-  const bool ours = which == "ours";
-  auto protocol = ours ? our_protocol(ids) : published_protocol(ids, which == "published");
-  ExploreOptions options{.starts = {protocol->alone()}, .states_max = states, .forgive_repairable = !ours};
-  if (ids >= 3) options.starts.push_back(protocol->ideal({0, 1, 2}));
+int explore(std::string_view which, std::string_view over, const Explored& protocol, std::size_t states) {
+  const bool broken_wanted = which == "published" || which == "printed";
+  ExploreOptions options{.starts = protocol.starts(), .states_max = states, .forgive_repairable = broken_wanted};
   const bool progress = isatty(STDERR_FILENO) != 0;
   if (progress)
     options.progress = [](std::size_t reached, std::size_t expanded) {
       fmt::print(stderr, "\r{} states reached, {} expanded ", reached, expanded);
     };
-  auto report = explore(*protocol, options);
+  auto report = explore(protocol, options);
   if (progress) fmt::print(stderr, "\r\033[K");
-  fmt::print("{} over {} identifiers: {} states reached, {} expanded, {} steps, {}\n", which, ids, report.reached,
-             report.expanded, report.steps, report.complete ? "complete" : "not complete");
-  if (!ours) fmt::print("{} broken states that repair can mend\n", report.forgiven);
-  // The published protocol is here to be seen to break.
-  if (report.broken.empty()) return ours ? 0 : 1;
-  fmt::print("BROKEN{}: {}\n  {}\n", ours ? "" : " for good", report.broken, report.state);
-  for (const auto& step : report.history) fmt::print("  {}\n", step);
-  return ours ? 1 : 0;
+  fmt::print("{} over {}: from {} states {} reached, {} expanded, {} steps, {}\n", which, over, options.starts.size(),
+             report.reached, report.expanded, report.steps, report.complete ? "complete" : "not complete");
+  if (broken_wanted) fmt::print("{} broken states that repair can mend\n", report.forgiven);
+  if (!report.broken.empty()) {
+    fmt::print("BROKEN{}: {}\n  {}\n", broken_wanted ? " for good" : "", report.broken, report.state);
+    for (const auto& step : report.history) fmt::print("  {}\n", step);
+  }
+  // The published protocol, and planted mistakes, are here to be seen to break.
+  return report.broken.empty() == (broken_wanted || !planted(Defect::none)) ? 1 : 0;
 }
 
 int explore_command(int argc, char** argv) {
   const std::string_view which = argc > 2 ? argv[2] : "";
-  if (which != "ours" && which != "published" && which != "printed") return usage_error("explore what?");
-  std::uint64_t ids = 4, states = 1'000'000;
+  const bool members = which == "members";
+  if (!members && which != "ours" && which != "published" && which != "printed") return usage_error("explore what?");
+  std::uint64_t ids = 4, nodes = 3, states = 1'000'000;
   for (int i = 3; i < argc; i += 2) {
     const std::string_view flag = argv[i];
-    if (flag != "--ids" && flag != "--states") return usage_error(fmt::format("what is '{}'?", flag));
-    if (i + 1 == argc || !parse_number(argv[i + 1], flag == "--ids" ? ids : states))
+    if (i + 1 == argc) return usage_error(fmt::format("{} needs a value", flag));
+    if (flag == "--plant" && members) {
+      const auto defect = find_defect(argv[i + 1]);
+      if (!defect) return usage_error("--plant needs the name of a defect");
+      plant(*defect);
+      continue;
+    }
+    if (flag != "--states" && flag != (members ? "--nodes" : "--ids"))
+      return usage_error(fmt::format("what is '{}'?", flag));
+    if (!parse_number(argv[i + 1], flag == "--ids" ? ids : flag == "--nodes" ? nodes : states))
       return usage_error(fmt::format("{} needs a number", flag));
   }
-  if (ids < 1 || ids > 8) return usage_error("there are 1 to 8 identifiers");
-  return explore(which, static_cast<int>(ids), states);
+  if (members) {
+    if (nodes != 3 && nodes != 4) return usage_error("the members of an arc are explored with 3 or 4 nodes");
+    return explore(which, fmt::format("{} nodes", nodes), *arc_members(static_cast<int>(nodes)), states);
+  }
+  if (ids < 3 || ids > 8) return usage_error("there are 3 to 8 identifiers");
+  const auto protocol = which == "ours" ? our_protocol(static_cast<int>(ids))
+                                        : published_protocol(static_cast<int>(ids), which == "published");
+  return explore(which, fmt::format("{} identifiers", ids), *protocol, states);
 }
 
 int main_of(int argc, char** argv) {

@@ -8,6 +8,10 @@
 namespace chordfs {
 
 namespace {
+constexpr std::uint64_t kWritesAtOnceMax = 3;
+constexpr Duration kBetweenWrites = 250ms;
+/// Less than kWriterGrace by a clock that runs at 1.25.
+constexpr Duration kWaitedFor = 1500ms;
 constexpr std::size_t kFilesMax = 12;
 constexpr std::size_t kDirectoriesMax = 3;
 constexpr std::size_t kInlineContentsMax = 3000;
@@ -379,37 +383,74 @@ awaitable<void> Workload::RegisterWorker::run() {
   }
 }
 
+/// Once or several times, through one handle: what write(2) has said counts, whoever reads it before it is flushed.
+/// Only a mount that cannot commit in good time is waited for no longer (daemon/node/leases.h), and then the flush
+/// counts.
 awaitable<void> Workload::RegisterWorker::write(std::size_t which) {
-  const auto value = fmt::format("<{}.{}>", number_, writes_++);
+  struct Written {
+    History::Id id;
+    RegisterOperation operation;
+    History::Moment then;
+  };
+  std::vector<Written> written;
+  auto& world = load_.ring_.world();
+  auto opened = co_await files_.open(load_.registers_[which], false);
+  if (!judge("open a register", opened)) co_return;
+  bool all = true;
+  for (auto left = 1 + rng_.below(kWritesAtOnceMax); all && left > 0; --left) {
+    const auto value = fmt::format("<{}.{}>", number_, writes_++);
+    RegisterOperation operation{
+        .client = number_, .kind = RegisterOperation::Kind::write, .key = std::to_string(which), .value = value};
+    begin();
+    const auto id = load_.history_.invoke(world.now(), operation);
+    auto done = co_await files_.write(opened->handle, 0, Bytes::take(contents_of(which, value)));
+    all = judge("write a register", done);
+    written.push_back({id, std::move(operation), load_.history_.moment(world.now())});
+    if (rng_.chance(0.5)) co_await runtime_.sleep(runtime_.jitter(kBetweenWrites, 0.9));
+  }
+  begin();
+  auto flushed = co_await files_.flush(opened->handle);
+  all = judge("flush a register", flushed) && all;
+  for (const auto& one : written) {
+    // What a flush could not store the mount tries again, behind the program's back and when the file is closed, each
+    // time as a write of its own: it may even happen three times, as close-to-open allows while the file is open.
+    if (!all)
+      for (int again = 0; again < 2; ++again) load_.history_.invoke(world.now(), one.operation);
+    else if (world.now() - one.then.at < kWaitedFor)
+      load_.history_.returned(one.then, one.id);
+    else
+      load_.history_.returned(world.now(), one.id);
+  }
+  co_await files_.release(opened->handle);
+}
+
+std::string Workload::RegisterWorker::contents_of(std::size_t which, const std::string& value) const {
   const auto size = which * 2 >= load_.registers_.size() ? kLargeRegisterBytes : kRegisterBytes;
   std::string contents;
   while (contents.size() < size) contents += value;
   contents.resize(size);
-  RegisterOperation operation{
-      .client = number_, .kind = RegisterOperation::Kind::write, .key = std::to_string(which), .value = value};
-  auto id = load_.history_.invoke(load_.ring_.world().now(), operation);
-  auto opened = co_await files_.open(load_.registers_[which], false);
-  if (!judge("open a register", opened)) co_return load_.history_.forget(id);
-  auto written = co_await files_.write(opened->handle, 0, Bytes::take(std::move(contents)));
-  bool all = judge("write a register", written);
-  auto flushed = co_await files_.flush(opened->handle);
-  all = judge("flush a register", flushed) && all;
-  if (all) load_.history_.returned(load_.ring_.world().now(), id);
-  // What a flush could not store the mount tries again, behind the program's back and when the file is closed, each
-  // time as a write of its own: it may even happen three times, as close-to-open allows while the file is open.
-  else
-    for (int again = 0; again < 2; ++again) load_.history_.invoke(load_.ring_.world().now(), operation);
-  co_await files_.release(opened->handle);
+  return contents;
+}
+
+/// Some are left open: what others write while they are must be seen all the same.
+awaitable<Result<Handle>> Workload::RegisterWorker::handle_of(std::size_t which) {
+  if (auto kept = kept_.find(which); kept != kept_.end()) co_return kept->second;
+  CO_TRY(auto opened, co_await files_.open(load_.registers_[which], false));
+  kept_[which] = opened.handle;
+  co_return opened.handle;
 }
 
 awaitable<void> Workload::RegisterWorker::read(std::size_t which) {
   auto id =
       load_.history_.invoke(load_.ring_.world().now(),
                             {.client = number_, .kind = RegisterOperation::Kind::read, .key = std::to_string(which)});
-  auto opened = co_await files_.open(load_.registers_[which], false);
-  if (!judge("open a register", opened)) co_return load_.history_.forget(id);
-  auto contents = co_await files_.read(opened->handle, 0, 2 * kLargeRegisterBytes);
-  co_await files_.release(opened->handle);
+  auto handle = co_await handle_of(which);
+  if (!judge("open a register", handle)) co_return load_.history_.forget(id);
+  auto contents = co_await files_.read(*handle, 0, 2 * kLargeRegisterBytes);
+  if (!contents || rng_.chance(0.3)) {
+    kept_.erase(which);
+    co_await files_.release(*handle);
+  }
   if (!judge("read a register", contents)) co_return load_.history_.forget(id);
   std::string value(contents->view().substr(0, contents->view().find('>') + 1));
   for (std::size_t i = 0; i < contents->size(); ++i)

@@ -82,12 +82,21 @@ class Workload::RegisterWorker : private Timed {
  private:
   awaitable<void> read(std::size_t which);
   awaitable<void> write(std::size_t which);
+  /// A mount that was cut off may find that others have written what it had begun to.
+  template <class T>
+  bool judge(std::string_view what, const Result<T>& result) {
+    if (result.code() != Errc::overtaken) return Timed::judge(what, result);
+    return Timed::judge(what, Result<void>(Error{Errc::unavailable, result.error().context}));
+  }
+  awaitable<Result<Handle>> handle_of(std::size_t which);
+  std::string contents_of(std::size_t which, const std::string& value) const;
 
   Runtime& runtime_;
   FileSystem& files_;
   const std::uint32_t number_;
   Rng rng_;
   std::uint64_t writes_ = 0;
+  std::map<std::size_t, Handle> kept_;
 };
 
 }  // namespace chordfs

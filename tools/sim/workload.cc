@@ -409,6 +409,7 @@ bool Workload::judge(std::string_view what, Errc code, const std::string& contex
     ++ok_;
     return true;
   }
+  if (code == Errc::cancelled) return false;  // Its mount was killed meanwhile.
   ++failures_[code];
   ring_.world().note(fmt::format("{} failed: {}: {}", what, name_of(code), context));
   if (answered_by_tree(code))

@@ -33,6 +33,8 @@ constexpr DefectName kDefects[] = {
     {Defect::dirmove_shared, "dirmove_shared"},
     {Defect::transaction_step_unlogged, "transaction_step_unlogged"},
     {Defect::ring_not_asked, "ring_not_asked"},
+    {Defect::writer_not_waited_for, "writer_not_waited_for"},
+    {Defect::written_behind_others, "written_behind_others"},
 };
 }  // namespace
 

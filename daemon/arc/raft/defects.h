@@ -38,6 +38,8 @@ enum class Defect : std::uint8_t {
   dirmove_shared,
   transaction_step_unlogged,
   ring_not_asked,
+  writer_not_waited_for,
+  written_behind_others,
 };
 
 struct DefectName {

@@ -35,6 +35,8 @@ struct RaftOptions {
 /// What a leader granted before others chose a new one has run out when it is this long since a majority heard it say
 /// that it grants leases; kLeaseHold (daemon/node/leases.h) is less.
 inline constexpr int kLeaseTicks = 9;
+/// Raft::live(): heard less than so many ticks ago.
+inline constexpr int kLiveTicks = 10;
 
 class Raft {
  public:
@@ -163,6 +165,10 @@ class Raft {
   /// Ticks since a leader was heard.
   int leaderless() const { return leads() ? 0 : leaderless_; }
   const std::optional<std::string>& fault() const { return fault_; }
+  /// Everything that decides what this replica does from here on, as bytes: two with equal ones act alike. What only
+  /// grows (writes, epochs, silence beyond every timeout) counts as far as anything is compared with it. For whoever
+  /// explores all that can happen; a replica can be copied, too.
+  std::string fingerprint() const;
 
  private:
   using Key = std::pair<Uuid, Generation>;

@@ -10,7 +10,6 @@ namespace {
 constexpr std::size_t kAppendBytesMax = 1U << 20;
 constexpr std::size_t kAppendEntriesMax = 512;
 constexpr std::size_t kInFlightMax = 4U << 20;
-constexpr int kLiveTicks = 10;
 /// Between two offers of leadership, in election timeouts.
 constexpr int kOfferPauseMax = 5;
 }  // namespace

@@ -89,9 +89,8 @@ void RaftWorld::boot_raft(Node& node) {
     sync(node);
   }
   const auto& disk = node.disk;
-  RaftLog log(disk.base.index, disk.base.term, disk.base.view, disk.base.view_index);
-  for (const auto& entry : disk.entries)
-    if (!log.append(entry)) fail("a view on disk cannot be read");
+  auto log = disk.log();
+  if (!log) return fail("a view on disk cannot be read");
   node.born = ++order_;
   node.state = disk.installing ? State() : disk.state;
   node.fetching = false;
@@ -104,7 +103,7 @@ void RaftWorld::boot_raft(Node& node) {
       Raft::Start{.arc = 7,
                   .self = {node.uuid, {"", static_cast<std::uint16_t>(node.number)}, disk.generation},
                   .hard = disk.hard,
-                  .log = std::move(log),
+                  .log = std::move(*log),
                   .applied = disk.installing ? disk.base.index : disk.state.index,
                   .stable = disk.base.stable,
                   .passive = disk.installing},
@@ -173,12 +172,6 @@ void RaftWorld::erase_replica(Node& node) {
 
 // ---- Disk ----
 
-std::optional<std::uint64_t> RaftWorld::Platter::term_at(std::uint64_t index) const {
-  if (index == base.index) return base.term;
-  if (index < base.index || index > last()) return std::nullopt;
-  return entries[index - base.index - 1].term;
-}
-
 void RaftWorld::enqueue(Node& node, DiskWrite write) {
   write.born = node.born;
   node.queue.push_back(std::move(write));
@@ -230,43 +223,26 @@ void RaftWorld::sync(Node& node) {
 
 void RaftWorld::put_into(Node& node, DiskWrite& write) {
   auto& disk = node.disk;
+  auto judged = [&](const std::string& wrong) {
+    if (!wrong.empty()) fail(fmt::format("node {}: {}", node.number, wrong));
+  };
   if (write.kind == DiskWrite::Kind::gone) {
-    if (disk.generation == write.generation) disk = Platter{.highest = disk.highest};
+    if (disk.generation != write.generation) return;
+    const auto highest = disk.highest;
+    disk = {};
+    disk.highest = highest;
     return;
   }
   if (write.kind == DiskWrite::Kind::create) {
-    disk = Platter{.replica = true, .generation = write.generation, .highest = write.generation};
-    if (!node.stood.insert({write.generation.term, write.generation.index}).second)
-      fail(fmt::format("I7: generation {}.{} stands on node {} again", write.generation.term, write.generation.index,
-                       node.number));
-    return;
+    disk.state = {};
+    disk.installing = false;
+    return judged(disk.create(write.generation));
   }
-  if (write.write.hard) {
-    const auto& next = *write.write.hard;
-    if (next.term < disk.hard.term ||
-        (next.term == disk.hard.term && !disk.hard.vote.empty() && next.vote != disk.hard.vote))
-      fail(fmt::format("I6: node {}: term {} after {}", node.number, next.term, disk.hard.term));
-    disk.hard = next;
-  }
-  if (write.write.truncate) {
-    check_truncate(node, *write.write.truncate, write.write.new_base ? write.base.index : 0);
-    while (!disk.entries.empty() && disk.last() >= *write.write.truncate) disk.entries.pop_back();
-  }
+  judged(disk.put(write.write, write.base,
+                  [&](std::uint64_t index, const LogEntry& entry) { check_erased(node, index, entry); }));
   if (write.write.new_base) {
-    while (!disk.entries.empty() && disk.base.index < write.base.index) {
-      disk.entries.pop_front();
-      ++disk.base.index;
-    }
-    disk.base = write.base;
     disk.state = write.state;
     disk.installing = false;
-  }
-  auto index = write.write.first;
-  for (auto& entry : write.write.entries) {
-    if (index != disk.last() + 1)
-      return fail(fmt::format("node {}: entry {} is written after {}", node.number, index, disk.last()));
-    disk.entries.push_back(std::move(entry));
-    ++index;
   }
 }
 
@@ -286,9 +262,7 @@ void RaftWorld::settle(Node& node) {
   while (auto write = raft.take_write()) {
     DiskWrite record{.generation = raft.self().generation, .write = std::move(*write), .base = {}, .state = {}};
     if (record.write.new_base) {
-      const auto base = raft.log().base();
-      record.base = {base, raft.log().base_term(), raft.log().view_index_at(base), raft.stable(),
-                     raft.log().view_at(base)};
+      record.base = Base::of(raft);
       record.state = node.state;
     }
     enqueue(node, std::move(record));

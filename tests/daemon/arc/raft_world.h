@@ -25,6 +25,7 @@
 #include "daemon/arc/raft/raft.h"
 #include "daemon/arc/view_step.h"
 #include "tools/sim/linearizable.h"
+#include "tools/sim/raft_disk.h"
 #include "tools/sim/rng.h"
 
 namespace chordfs {
@@ -75,20 +76,10 @@ class RaftWorld {
     std::uint64_t index = 0, hash = 0;
     std::map<char, std::string> registers;
   };
-  struct Base {
-    std::uint64_t index = 0, term = 0, view_index = 0, stable = 0;
-    ArcView view;
-  };
-  struct Platter {
-    bool replica = false;
-    Generation generation, highest;
-    Raft::HardState hard;
-    Base base;
-    std::deque<LogEntry> entries;  ///< After the base.
+  using Base = RaftDisk::Base;
+  struct Platter : RaftDisk {
     State state;
     bool installing = false;  ///< The records are none: they are to be fetched.
-    std::uint64_t last() const { return base.index + entries.size(); }
-    std::optional<std::uint64_t> term_at(std::uint64_t index) const;
   };
   struct DiskWrite {
     enum class Kind { create, log, gone } kind = Kind::log;
@@ -140,8 +131,7 @@ class RaftWorld {
     std::map<std::pair<Uuid, Generation>, Time> whole_at;
     std::uint64_t watched_view = 0;
     Time watched_since;
-    std::uint64_t promised_term = 0;                          ///< The highest term that anybody heard from this store.
-    std::set<std::pair<std::uint64_t, std::uint64_t>> stood;  ///< Generations that were durable here.
+    std::uint64_t promised_term = 0;  ///< The highest term that anybody heard from this store.
   };
   struct Event {
     Time at;
@@ -210,7 +200,7 @@ class RaftWorld {
   void check_leases(Node& node);
   void check_view(const ArcView& next, std::uint64_t index);
   void check_sent(Node& node, const Raft::Outgoing& out);
-  void check_truncate(Node& node, std::uint64_t from, std::uint64_t new_base);
+  void check_erased(Node& node, std::uint64_t index, const LogEntry& entry);
   bool on_disk(const Replica& replica, std::uint64_t index, std::uint64_t term) const;
   bool synced_on(const Replica& replica, std::uint64_t index, std::uint64_t term) const;
 

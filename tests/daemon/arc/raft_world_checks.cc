@@ -10,17 +10,6 @@ namespace chordfs {
 
 namespace {
 constexpr std::uint64_t kMessagesPerSecondMax = 6000;
-
-std::uint64_t hash_of(const LogEntry& entry) {
-  std::uint64_t hash = entry.term * 31 + static_cast<std::uint64_t>(entry.kind);
-  for (unsigned char c : entry.payload) hash = (hash ^ c) * 0x100000001b3;
-  return hash;
-}
-
-bool same_set(const Replicas& a, const Replicas& b) {
-  return a.size() == b.size() &&
-         std::ranges::all_of(a, [&](const Replica& one) { return std::ranges::count(b, one) == 1; });
-}
 }  // namespace
 
 void RaftWorld::check(Node& node) {
@@ -118,24 +107,11 @@ void RaftWorld::check_commits(Node& node) {
   node.checked_commit = raft.commit();
 }
 
-/// I8.
 void RaftWorld::check_view(const ArcView& next, std::uint64_t index) {
   ++numbers_.views;
   note(fmt::format("view {} {}", index, next.text()));
-  const auto& before = committed_view_;
-  auto wrong = [&](std::string_view what) {
-    fail(fmt::format("I8: {}: {} after {}", what, next.text(), before.text()));
-  };
-  if (next.voters.size() % 2 == 0 || (next.joint() && next.old_voters.size() % 2 == 0)) return wrong("even");
-  if (next.joint()
-          ? !same_set(next.old_voters, before.voters) || before.joint()
-          : !same_set(next.voters, before.voters) && !(before.joint() && same_set(next.voters, before.old_voters)))
-    return wrong("no joint view between");
-  if (next.joint() && next.voters.size() < next.old_voters.size() &&
-      std::ranges::none_of(next.old_voters, [&](const Replica& one) {
-        return std::ranges::count(next.voters, one) == 0 && find(one.node)->leaving;
-      }))
-    return wrong("fewer voters, and nobody leaves");
+  const auto wrong = wrong_view(committed_view_, next, [this](const Uuid& one) { return find(one)->leaving; });
+  if (!wrong.empty()) return fail(wrong);
   committed_view_ = next;
 }
 
@@ -163,26 +139,22 @@ void RaftWorld::check_sent(Node& node, const Raft::Outgoing& out) {
 }
 
 /// I5: nothing committed is erased from a disk.
-void RaftWorld::check_truncate(Node& node, std::uint64_t from, std::uint64_t new_base) {
-  const auto& disk = node.disk;
-  for (auto index = std::max({from, new_base + 1, disk.base.index + 1}); index <= disk.last(); ++index) {
-    if (index >= committed_.size()) return;
-    if (forgets() && index > stable_) return;
-    if (committed_[index].entry_hash == hash_of(disk.entries[index - disk.base.index - 1]))
-      return fail(fmt::format("I5: node {} erases the committed entry {}", node.number, index));
-  }
+void RaftWorld::check_erased(Node& node, std::uint64_t index, const LogEntry& entry) {
+  if (index >= committed_.size() || (forgets() && index > stable_)) return;
+  if (committed_[index].entry_hash == hash_of(entry))
+    fail(fmt::format("I5: node {} erases the committed entry {}", node.number, index));
 }
 
 bool RaftWorld::synced_on(const Replica& replica, std::uint64_t index, std::uint64_t term) const {
   const auto* node = find(replica.node);
   if (node == nullptr || !node->synced.replica || node->synced.generation != replica.generation) return false;
-  return index <= node->synced.base.index || node->synced.term_at(index) == term;
+  return node->synced.has(index, term);
 }
 
 bool RaftWorld::on_disk(const Replica& replica, std::uint64_t index, std::uint64_t term) const {
   const auto* node = find(replica.node);
   if (node == nullptr || !node->disk.replica || node->disk.generation != replica.generation) return false;
-  return index <= node->disk.base.index || node->disk.term_at(index) == term;
+  return node->disk.has(index, term);
 }
 
 }  // namespace chordfs

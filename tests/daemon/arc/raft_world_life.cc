@@ -48,7 +48,6 @@ void RaftWorld::begin() {
     auto& disk = nodes_[i]->disk;
     disk.replica = true;
     disk.generation = disk.highest = {1, 1};
-    nodes_[i]->stood.insert({1, 1});
     disk.base = {1, 1, 1, 1, committed_view_};
     disk.state = {.index = 1, .hash = 1, .registers = {}};
     sync(*nodes_[i]);
@@ -274,7 +273,6 @@ void RaftWorld::wipe(Node& node) {
   if (planted(Defect::amnesia_after_wipe)) {
     node.disk = {};
     node.promised_term = 0;
-    node.stood.clear();
     at(rng_.between(100ms, 4s), [this, &node, inc = node.incarnation] {
       if (!node.up && node.incarnation == inc) start(node);
     });

@@ -254,6 +254,7 @@ class Model {
     wire::Answer first;
     RC_ASSERT(first.ParseFromString(last_answer_));
     again.set_pending_outbox(first.pending_outbox());
+    again.set_unsettled(first.unsettled());
     RC_ASSERT(again.SerializeAsString() == last_answer_);
     RC_ASSERT(world_.records(0).map() == before);
   }

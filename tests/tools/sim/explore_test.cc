@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 namespace chordfs {
 namespace {
 
@@ -61,6 +63,39 @@ TEST(ExploreOurs, HoldsOverThreeAndFourIdentifiersCompletely) {
                 static_cast<unsigned long long>(report.steps));
   }
 }
+
+std::string found(const ExploreReport& report) {
+  std::string text = report.broken + "\n" + report.state;
+  for (const auto& step : report.history) text += "\n" + step;
+  return text;
+}
+
+TEST(ExploreMembers, HoldsWhateverHappensNearTheWaysOfThreeNodes) {
+  auto members = arc_members(3);
+  const auto starts = members->starts();
+  // The ways lead somewhere.
+  EXPECT_TRUE(std::ranges::any_of(starts, [&](const State& state) { return members->right(state); }));
+  auto report = explore(*members, {.starts = starts, .states_max = 80'000});
+  EXPECT_EQ(report.broken, "") << found(report);
+  std::printf("3 nodes: from %zu states %zu, %llu steps\n", starts.size(), report.reached,
+              static_cast<unsigned long long>(report.steps));
+}
+
+class Planted : public testing::TestWithParam<FoundInMembers> {
+ protected:
+  ~Planted() override { plant(Defect::none); }
+};
+
+TEST_P(Planted, IsFoundAmongMembers) {
+  plant(GetParam().defect);
+  auto members = arc_members(GetParam().nodes);
+  auto report = explore(*members, {.starts = members->starts()});
+  EXPECT_NE(report.broken, "") << report.reached << " states";
+  std::printf("%s\n", report.broken.c_str());
+}
+
+INSTANTIATE_TEST_SUITE_P(Members, Planted, testing::ValuesIn(found_in_members().begin(), found_in_members().end()),
+                         [](const auto& info) { return std::string(name_of(info.param.defect)); });
 
 }  // namespace
 }  // namespace chordfs

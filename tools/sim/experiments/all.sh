@@ -6,6 +6,8 @@ set -euo pipefail
 
 here=$(cd "$(dirname "$0")/../../.." && pwd)
 sim=${CHORDFS_BIN:-$here/build/bin}/chordfs-sim
+# A simulation makes and drops small objects by the million: glibc is to keep more than seven of a size at hand.
+export GLIBC_TUNABLES=${GLIBC_TUNABLES:-glibc.malloc.tcache_count=1000}
 out=${1:-$here/build/experiments}
 shift || true
 mkdir -p "$out"

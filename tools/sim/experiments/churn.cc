@@ -48,7 +48,7 @@ struct Measured {
   Sample path, timeouts;
   std::size_t lookups = 0;
   std::size_t failures = 0;  ///< Errors and wrong answers.
-  std::size_t early = 0;     ///< The owner is a joiner whom its own predecessor does not know yet.
+  Sample early;              ///< The owner is a joiner whom its own predecessor does not know yet: its age, in seconds.
   std::size_t in_vain = 0;   ///< Somebody dead was asked or named first.
   std::string why;           ///< Of the first failure.
 };
@@ -131,7 +131,7 @@ class Churn {
     if (first == positions.end())
       fail("none of those named is there");
     else if (first->id != owner && !bed_.known(owner))
-      ++into_.early;
+      into_.early.add(std::chrono::duration<double>(bed_.world().now() - bed_.since(owner)).count());
     else if (first->id != owner)
       fail(fmt::format("{} for {}, whose owner is {}", first->id.brief(), route.key.brief(), owner.brief()));
     const auto dead = [&](const Hop& hop) {
@@ -154,6 +154,12 @@ class Churn {
   Rng comes_, goes_, asks_;
 };
 
+void show_early(Row& row, const Measured& measured) {
+  row["early"] = measured.early.size();
+  row["early_age"] = rounded(measured.early.median());
+  row["early_age_max"] = rounded(measured.early.max());
+}
+
 void leaves(const ExperimentOptions& options, const Setting& setting, const LeavePapers& papers, Progress& progress,
             Report& report) {
   Measured measured;
@@ -163,7 +169,7 @@ void leaves(const ExperimentOptions& options, const Setting& setting, const Leav
   row["lookups"] = measured.lookups;
   row["failures"] = measured.failures;
   row["paper_failures"] = papers.failures;
-  row["early"] = measured.early;
+  show_early(row, measured);
   row["p1"] = measured.path.percentile(1);
   row["p99"] = measured.path.percentile(99);
   report.at_most(row, "mean", measured.path.mean(), papers.mean, kPathTolerance * (options.quick ? 3 : 1));
@@ -185,7 +191,7 @@ void crashes(const ExperimentOptions& options, const Setting& setting, const Cra
   report.beside(row, "without_retry", static_cast<double>(measured.in_vain) / lookups, papers.failed);
   row["with_retry"] = rounded(static_cast<double>(measured.failures) / lookups, 5);
   row["failures"] = measured.failures;
-  row["early"] = measured.early;
+  show_early(row, measured);
   row["timeouts"] = rounded(measured.timeouts.mean(), 3);
   report.must(measured.failures <= lookups / 10'000, fmt::format("{} lookups failed at {} crashes a second; first: {}",
                                                                  measured.failures, setting.rate, measured.why));
@@ -206,7 +212,8 @@ void run_churn(const ExperimentOptions& options, Report& report) {
                   kListLength));
   report.say(
       "early: the key belongs to a node that has just joined and that its own predecessor does not know yet: it is not "
-      "of the ring before, and its successor, which was named, still serves. Not a failure. timeouts: nodes asked or "
+      "of the ring before, and its successor, which was named, still serves. Not a failure. early_age: for how many "
+      "seconds that one had been in (median, most). timeouts: nodes asked or "
       "named first that were gone.");
   report.say(
       "paper: its periods (30 s for the successor and one finger), no cache, one asked after the other, one lookup a "

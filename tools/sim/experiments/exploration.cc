@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <array>
+
 #include "tools/sim/experiments/experiment.h"
 #include "tools/sim/explore.h"
 #include "tools/sim/rng.h"
@@ -13,11 +15,10 @@ constexpr std::uint64_t kSteps = 100'000'000;
 constexpr std::uint64_t kStepsQuick = 600'000;
 constexpr std::size_t kStatesOfFive = 1'500'000;
 constexpr int kWalkLength = 400;
-using State = ExploredProtocol::State;
-
-std::vector<State> starts(const ExploredProtocol& protocol) {
-  return {protocol.alone(), protocol.ideal({0, 1, 2})};
-}
+// Of an arc whose members change; of three nodes, of four.
+constexpr std::array<std::size_t, 2> kMembersStates = {2'000'000, 1'300'000};
+constexpr std::size_t kMembersStatesQuick = 60'000;
+using State = Explored::State;
 
 void show(Row& row, int ids, const ExploreReport& found) {
   row["identifiers"] = ids;
@@ -30,7 +31,7 @@ void show(Row& row, int ids, const ExploreReport& found) {
 /// Also breadth first, as far as `states`.
 std::uint64_t breadth_first(int ids, std::size_t states, bool complete, Report& report) {
   auto protocol = our_protocol(ids);
-  auto found = explore(*protocol, {.starts = starts(*protocol), .states_max = states, .count_hopeless = complete});
+  auto found = explore(*protocol, {.starts = protocol->starts(), .states_max = states, .count_hopeless = complete});
   auto& row = report.row("ours", 0);
   show(row, ids, found);
   row["hopeless"] = found.hopeless;
@@ -43,10 +44,10 @@ std::uint64_t breadth_first(int ids, std::size_t states, bool complete, Report& 
 /// Random histories: every step that is possible at each of their states is judged, one of them taken.
 std::uint64_t walks(int ids, std::uint64_t steps_max, Rng rng, Progress& progress, std::uint64_t done, Report& report) {
   auto protocol = our_protocol(ids);
+  const auto from = protocol->starts();
   std::uint64_t steps = 0, histories = 0;
   std::string broken;
   while (steps < steps_max && broken.empty()) {
-    const auto from = starts(*protocol);
     State state = from[histories++ % from.size()];
     for (int i = 0; i < kWalkLength && broken.empty(); ++i) {
       auto next = protocol->steps(state);
@@ -69,6 +70,29 @@ std::uint64_t walks(int ids, std::uint64_t steps_max, Rng rng, Progress& progres
   row["broken"] = broken.empty() ? "-" : broken;
   report.must(broken.empty(), fmt::format("{} identifiers, at random: {}", ids, broken));
   return steps;
+}
+
+void members(int nodes, std::size_t states, Report& report) {
+  auto arc = arc_members(nodes);
+  const auto starts = arc->starts();
+  auto found = explore(*arc, {.starts = starts, .states_max = states});
+  auto& row = report.row("members of an arc", static_cast<std::size_t>(nodes));
+  row["starts"] = starts.size();
+  row["states"] = found.reached;
+  row["steps"] = found.steps;
+  row["broken"] = found.broken.empty() ? "-" : found.broken;
+  report.must(found.broken.empty(), fmt::format("an arc of {} nodes: {}", nodes, found.broken));
+}
+
+void planted_in_members(const FoundInMembers& mistake, Report& report) {
+  plant(mistake.defect);
+  auto arc = arc_members(mistake.nodes);
+  auto found = explore(*arc, {.starts = arc->starts()});
+  plant(Defect::none);
+  auto& row = report.row(fmt::format("planted: {}", name_of(mistake.defect)), static_cast<std::size_t>(mistake.nodes));
+  row["broken"] = found.broken.empty() ? "-" : found.broken;
+  report.must(!found.broken.empty(),
+              fmt::format("{} is not found: does the checker see anything?", name_of(mistake.defect)));
 }
 
 void told(const BreakingHistory& history, Report& report) {
@@ -101,6 +125,12 @@ void run_exploration(const ExperimentOptions& options, Report& report) {
   report.say(
       "complete: all states were expanded. hopeless: states from which repair alone does not lead to one ordered ring. "
       "random: histories of up to 400 steps, where all steps possible at each state are judged.");
+  report.say(
+      "members of an arc: the same of one arc that grows, shrinks, replaces a voter and takes it back, on three and "
+      "four "
+      "nodes; decisions are Raft's and next_step's own. Messages arrive in any order, late, never, once twice; two "
+      "crashes; once writes wait; four terms. From every state of the straight ways, the leader dying at any moment of "
+      "them, as far as `states`. I1 to I3, I5 to I8, I10 after every step. planted: mistakes that it must find.");
   report.say("T1 to T5: histories that must break the published protocol for good, and must not break ours.");
   const std::uint64_t all = options.quick ? kStepsQuick : kSteps;
   Progress progress("exploration", static_cast<double>(all));
@@ -116,6 +146,10 @@ void run_exploration(const ExperimentOptions& options, Report& report) {
   row["steps"] = steps;
   report.must(steps >= all, fmt::format("only {} steps", steps));
   for (const auto& history : breaking_histories()) told(history, report);
+  members(3, options.quick ? kMembersStatesQuick : kMembersStates[0], report);
+  if (!options.quick) members(4, kMembersStates[1], report);
+  for (const auto& mistake : found_in_members())
+    if (!options.quick || mistake.nodes == 3) planted_in_members(mistake, report);
   for (const bool alive_check : {false, true}) {
     auto protocol = published_protocol(4, alive_check);
     auto found = explore(*protocol, {.starts = {protocol->alone()}, .forgive_repairable = true});

@@ -201,9 +201,14 @@ void RingBed::changed(Index index) {
 }
 
 void RingBed::set_members(Index index, std::vector<Id> members) {
-  for (const Id& id : slots_[index]->members) members_.erase(id);
-  slots_[index]->members = std::move(members);
-  for (const Id& id : slots_[index]->members) members_.emplace(id, index);
+  const auto before = std::exchange(slots_[index]->members, std::move(members));
+  for (const Id& id : before) members_.erase(id);
+  for (const Id& id : slots_[index]->members) {
+    members_.emplace(id, index);
+    since_.try_emplace(id, world_.now());
+  }
+  for (const Id& id : before)
+    if (!members_.contains(id)) since_.erase(id);
 }
 
 Id RingBed::owner(const Id& key) const {

@@ -66,6 +66,8 @@ class RingBed {
   Id owner(const Id& key) const;
   /// The ring's own: its predecessor has it for its successor by now.
   bool known(const Id& member) const;
+  /// When it joined; there must be such a member.
+  Time since(const Id& member) const { return since_.at(member); }
 
   struct Route {
     Index from = 0;
@@ -97,6 +99,7 @@ class RingBed {
   std::vector<std::unique_ptr<Slot>> slots_;
   std::map<Endpoint, Index> by_address_;
   std::map<Id, Index> members_;
+  std::map<Id, Time> since_;  ///< When each of them joined.
   std::size_t lookups_open_ = 0;
   World world_;  ///< Last: its end buries the programs, which use the rest.
 };
