@@ -47,10 +47,18 @@ Answers::Times Answers::times_of(Ino ino) const {
 std::shared_ptr<const wire::QueryAnswer> Answers::find(const wire::Query& query) {
   auto subject = subject_of(query);
   if (!subject) return nullptr;
-  auto* kept = kept_.find({subject->ino, subject->what});
   // What came with a plain question is enough for an open, but for the contents.
-  if (!kept && subject->what == "o") kept = kept_.find({subject->ino, "i"});
-  if (!kept || !client_.holds(client_.arc_of_ino(subject->ino), kept->answer->lease())) return nullptr;
+  if (subject->what == "o") return about(subject->ino);
+  return valid(subject->ino, kept_.find({subject->ino, subject->what}));
+}
+
+std::shared_ptr<const wire::QueryAnswer> Answers::about(Ino ino) {
+  auto* kept = kept_.find({ino, "o"});
+  return valid(ino, kept ? kept : kept_.find({ino, "i"}));
+}
+
+std::shared_ptr<const wire::QueryAnswer> Answers::valid(Ino ino, const Kept* kept) const {
+  if (!kept || !client_.holds(client_.arc_of_ino(ino), kept->answer->lease())) return nullptr;
   for (const auto& one : kept->on) {
     const auto now = times_of(one.ino);
     if (now.forgotten != one.times.forgotten || (one.own_changes && now.changed != one.times.changed)) return nullptr;
@@ -75,12 +83,25 @@ void Answers::keep_attr(const wire::Attr& attr, std::uint64_t lease) {
   put({attr.ino(), "i"}, std::move(plain), {attr.ino()}, 0);
 }
 
+/// The same of the name under which it was found.
+void Answers::keep_entry(Ino dir, const wire::DirEntry& entry, const wire::Attr& attr, std::uint64_t lease) {
+  auto found = std::make_shared<wire::QueryAnswer>();
+  *found->mutable_entry() = entry;
+  found->mutable_entry()->clear_attr();
+  *found->mutable_attr() = attr;
+  found->set_lease(lease);
+  put({dir, lookup_key(entry.name())}, std::move(found), {entry.ino()}, dir);
+}
+
+bool Answers::unchanged_since(Ino ino, Asked asked) const {
+  const auto times = times_of(ino);
+  return times.forgotten <= asked && times.changed <= asked;
+}
+
 bool Answers::unchanged_since(const wire::Transaction& transaction, Asked asked) const {
   for (const auto& part : transaction.parts())
-    for (const auto& step : part.steps()) {
-      const auto times = times_of(changed_inode(step));
-      if (times.forgotten > asked || times.changed > asked) return false;
-    }
+    for (const auto& step : part.steps())
+      if (!unchanged_since(changed_inode(step), asked)) return false;
   return true;
 }
 
@@ -94,29 +115,23 @@ void Answers::keep(const wire::Transaction& transaction, const wire::Answer& ans
     if (!step.has_insert()) continue;
     const auto attr = attrs.find(step.insert().ino());
     if (attr == attrs.end()) continue;
-    auto found = std::make_shared<wire::QueryAnswer>();
-    found->mutable_entry()->set_name(step.insert().name());
-    found->mutable_entry()->set_ino(attr->first);
-    found->mutable_entry()->set_type(step.insert().type());
-    *found->mutable_attr() = *attr->second;
-    found->set_lease(answer.lease());
-    put({step.insert().dir(), lookup_key(step.insert().name())}, std::move(found), {attr->first}, step.insert().dir());
+    wire::DirEntry entry;
+    entry.set_name(step.insert().name());
+    entry.set_ino(attr->first);
+    entry.set_type(step.insert().type());
+    keep_entry(step.insert().dir(), entry, *attr->second, answer.lease());
   }
 }
 
 void Answers::keep(const wire::Query& query, const wire::QueryAnswer& answer, Asked asked) {
   auto subject = subject_of(query);
   if (!subject || answer.lease() == 0) return;
-  auto fresh = [&](Ino ino) {
-    const auto times = times_of(ino);
-    return times.forgotten <= asked && times.changed <= asked;
-  };
-  if (!fresh(subject->ino)) return;
+  if (!unchanged_since(subject->ino, asked)) return;
   auto shared = std::make_shared<const wire::QueryAnswer>(answer);
   if (query.has_lookup()) {
     std::vector<Ino> strict;
     if (answer.has_attr()) {
-      if (!fresh(answer.attr().ino())) return;
+      if (!unchanged_since(answer.attr().ino(), asked)) return;
       strict.push_back(answer.attr().ino());
       keep_attr(answer.attr(), answer.lease());
     }
@@ -130,18 +145,13 @@ void Answers::keep(const wire::Query& query, const wire::QueryAnswer& answer, As
   std::vector<Ino> strict{subject->ino};
   for (const auto& entry : answer.entries()) {
     if (!entry.has_attr()) continue;
-    if (!fresh(entry.ino())) return;
+    if (!unchanged_since(entry.ino(), asked)) return;
     strict.push_back(entry.ino());
   }
   for (const auto& entry : answer.entries()) {
     if (!entry.has_attr()) continue;
     keep_attr(entry.attr(), answer.lease());
-    auto found = std::make_shared<wire::QueryAnswer>();
-    *found->mutable_entry() = entry;
-    found->mutable_entry()->clear_attr();
-    *found->mutable_attr() = entry.attr();
-    found->set_lease(answer.lease());
-    put({subject->ino, lookup_key(entry.name())}, std::move(found), {entry.ino()}, subject->ino);
+    keep_entry(subject->ino, entry, entry.attr(), answer.lease());
   }
   put({subject->ino, subject->what}, std::move(shared), strict, 0);
 }

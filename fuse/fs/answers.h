@@ -24,6 +24,9 @@ class Answers {
   /// Null: ask.
   std::shared_ptr<const wire::QueryAnswer> find(const wire::Query& query);
 
+  /// Whatever says how the inode is now, if anything does.
+  std::shared_ptr<const wire::QueryAnswer> about(Ino ino);
+
   /// Taken before asking.
   using Asked = std::uint64_t;
   Asked asking() const { return clock_; }
@@ -58,7 +61,10 @@ class Answers {
   };
   Times times_of(Ino ino) const;
   void changed(Ino ino);
+  bool unchanged_since(Ino ino, Asked asked) const;
+  std::shared_ptr<const wire::QueryAnswer> valid(Ino ino, const Kept* kept) const;
   void keep_attr(const wire::Attr& attr, std::uint64_t lease);
+  void keep_entry(Ino dir, const wire::DirEntry& entry, const wire::Attr& attr, std::uint64_t lease);
   void put(Key key, std::shared_ptr<const wire::QueryAnswer> answer, const std::vector<Ino>& strict, Ino dir);
   void trim();
 

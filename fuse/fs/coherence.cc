@@ -7,14 +7,6 @@ namespace {
 constexpr Duration kWatchEvery = 100ms;
 constexpr Duration kCommitAgainAfter = 200ms;
 constexpr int kEndAttempts = 5;
-
-/// Whatever answers this says what is so now.
-wire::Query question_about(Ino ino) {
-  wire::Query query;
-  query.mutable_get_inode()->set_ino(ino);
-  query.mutable_get_inode()->set_open(true);
-  return query;
-}
 }  // namespace
 
 void Coherence::start() {
@@ -25,7 +17,7 @@ awaitable<Result<void>> Coherence::refresh(std::shared_ptr<InodeState> inode) {
   if (!core_.client.leases() || core_.may_write_behind(*inode)) co_return Result<void>();
   // What others cannot see must not be seen here first: it may never be committed (replicas 5).
   if (!inode->unsent.empty()) CO_TRY_VOID(co_await writes_.commit(inode));
-  if (core_.answers.find(question_about(inode->ino))) co_return Result<void>();
+  if (core_.answers.about(inode->ino)) co_return Result<void>();
   CO_TRY_VOID(co_await core_.get_attr(inode->ino));
   co_return Result<void>();
 }
@@ -46,7 +38,7 @@ void Coherence::cover(InodeState& inode) {
   std::uint64_t stamp = 0;
   if (core_.may_write_behind(inode))
     stamp = inode.writing_stamp;
-  else if (auto kept = core_.answers.find(question_about(inode.ino)))
+  else if (auto kept = core_.answers.about(inode.ino))
     stamp = kept->lease();
   if (stamp == inode.pages_stamp && stamp != 0) return;
   const bool gap = inode.pages_stamp != 0 && !core_.client.holds(core_.client.arc_of_ino(inode.ino), inode.pages_stamp);

@@ -230,6 +230,8 @@ awaitable<Result<Reply>> RingClient::call_arc(ArcNumber arc, Request request, Du
     auto code = reply ? static_cast<Errc>(reply->header.error()) : reply.code();
     const auto took = runtime_.now() - asked;
     if (reply) silent_until_.erase(*node);
+    // Somebody else's node may have that address now; ours is not there.
+    const bool heard = reply && code != Errc::wrong_ring;
     switch (code) {
       case Errc::not_owner:
         ++counters_.redirects;
@@ -240,7 +242,7 @@ awaitable<Result<Reply>> RingClient::call_arc(ArcNumber arc, Request request, Du
           attempt.follow(endpoint_of(reply->header.hint()), runtime_.now());
         last = {Errc::unavailable, fmt::format("nobody holds arc {} now", arc)};
         continue;
-      case Errc::wrong_ring:  // Somebody else's node has that address now; ours is not there.
+      case Errc::wrong_ring:
       case Errc::unreachable:
       case Errc::timed_out:
       case Errc::busy:
@@ -254,7 +256,7 @@ awaitable<Result<Reply>> RingClient::call_arc(ArcNumber arc, Request request, Du
           attempt.again(*node);
           continue;
         }
-        if (!reply || code == Errc::wrong_ring) {
+        if (!heard) {
           // Also busy: what waits to be sent to it is too much already.
           cache_.erase(arc);
           attempt.was_silent(*node, runtime_.now());
@@ -271,7 +273,7 @@ awaitable<Result<Reply>> RingClient::call_arc(ArcNumber arc, Request request, Du
                                                  Error{code, reply ? reply->header.context() : "no answer"}.text())};
         said = said || reply.has_value();
         ++counters_.retries;
-        if (reply && code != Errc::wrong_ring) {
+        if (heard) {
           co_await runtime_.sleep(std::min(runtime_.jitter(attempt.pause()), Duration(until - runtime_.now())));
           attempt.again(*node);
         }

@@ -413,7 +413,7 @@ awaitable<void> Workload::RegisterWorker::write(std::size_t which) {
   all = judge("flush a register", flushed) && all;
   for (const auto& one : written) {
     // What a flush could not store the mount tries again, behind the program's back and when the file is closed, each
-    // time as a write of its own: it may even happen three times, as close-to-open allows while the file is open.
+    // time as a write of its own: it may even happen three times.
     if (!all)
       for (int again = 0; again < 2; ++again) load_.history_.invoke(world.now(), one.operation);
     else if (world.now() - one.then.at < kWaitedFor)
