@@ -86,10 +86,9 @@ awaitable<Result<Reply>> Leases::renew(wire::RenewLeases request) {
   };
   // Whoever holds nothing yet asks for every answer until it does: it is told as soon as that can be.
   const bool first = incarnation != request.incarnation();
-  auto confirmed = [&] {
-    return std::ranges::all_of(asked, [](const Asked& one) { return one.raft->confirmed_round() >= one.round; });
-  };
-  while (!request.arcs().empty() && !news() && runtime_.now() < came + kLeaseRound && !(first && confirmed()))
+  auto is_confirmed = [](const Asked& one) { return one.raft->confirmed_round() >= one.round; };
+  while (!request.arcs().empty() && !news() && runtime_.now() < came + kLeaseRound &&
+         !(first && std::ranges::all_of(asked, is_confirmed)))
     co_await holder->news.wait_for(
         runtime_, std::min<Duration>(first ? kFirstLook : kLeaseRound, came + kLeaseRound - runtime_.now()));
 
@@ -99,7 +98,7 @@ awaitable<Result<Reply>> Leases::renew(wire::RenewLeases request) {
   leases.set_recall(told);
   for (const auto& one : asked) {
     if (one.raft != one.arc->raft || !one.arc->serves() || one.raft->term() != one.term) continue;
-    if (one.raft->confirmed_round() < one.round) continue;
+    if (!is_confirmed(one)) continue;
     auto& held = *leases.add_held();
     held.set_arc(one.arc->number);
     held.set_term(one.term);

@@ -66,8 +66,7 @@ awaitable<void> Coherence::watch() {
     }
     for (const auto& [ino, inode] : core_.inodes)
       // Another leads the arc, perhaps, and does not hear of us: whoever wants the file would wait for nothing.
-      if (inode->written_as != 0 && !inode->owes() && !core_.may_write_behind(*inode) && inode->asked_back == 0)
-        core_.tasks.spawn("end writing", end_writing(ino, std::exchange(inode->written_as, 0)));
+      if (!inode->owes() && !core_.may_write_behind(*inode) && inode->asked_back == 0) end_writing(*inode);
   }
 }
 
@@ -109,13 +108,18 @@ awaitable<void> Coherence::give_back(Ino ino, bool writing) {
 
 void Coherence::closed(const std::shared_ptr<InodeState>& inode) {
   uncover(*inode);
-  const auto written_as = std::exchange(inode->written_as, 0);
   inode->stop_writing_behind();
-  if (written_as != 0 && !core_.tasks.stopping()) core_.tasks.spawn("end writing", end_writing(inode->ino, written_as));
+  end_writing(*inode);
 }
 
 /// Otherwise it is asked for when somebody wants the file, or ends with the session.
-awaitable<void> Coherence::end_writing(Ino ino, std::uint64_t written_as) {
+void Coherence::end_writing(InodeState& inode) {
+  const auto written_as = std::exchange(inode.written_as, 0);
+  if (written_as != 0 && !core_.tasks.stopping())
+    core_.tasks.spawn("end writing", say_that_it_ended(inode.ino, written_as));
+}
+
+awaitable<void> Coherence::say_that_it_ended(Ino ino, std::uint64_t written_as) {
   wire::Step step;
   auto& end = *step.mutable_end_writing();
   end.set_ino(ino);

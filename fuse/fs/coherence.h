@@ -43,7 +43,9 @@ class Coherence final : public LeaseHolder {
   Lease lease_of(const InodeState& inode) { return {core_.client.arc_of_ino(inode.ino), inode.pages_stamp}; }
   void uncover(InodeState& inode);
   awaitable<void> watch();
-  awaitable<void> end_writing(Ino ino, std::uint64_t written_as);
+  /// This mount is its writer no more, and the arc is to know.
+  void end_writing(InodeState& inode);
+  awaitable<void> say_that_it_ended(Ino ino, std::uint64_t written_as);
 
   Core& core_;
   WriteBehind& writes_;
