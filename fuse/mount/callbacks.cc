@@ -23,8 +23,8 @@ constexpr unsigned kCongestionThreshold = 48;
 
 /// What is not named here stays off. In particular: the write-back cache (incoherent between mounts), splice (gains
 /// nothing), EXPORT_SUPPORT (handles outlive no restart), HANDLE_KILLPRIV (so that the kernel clears set-id bits with a
-/// SETATTR), AUTO_INVAL_DATA (with attribute timeout 0 it costs one call
-/// for every read(2), also of cached pages; close-to-open needs it not, opens invalidate), CACHE_SYMLINKS.
+/// SETATTR), AUTO_INVAL_DATA (with attribute timeout 0 it costs one call for every read(2), also of cached pages;
+/// nobody needs it, recalls invalidate), CACHE_SYMLINKS.
 constexpr unsigned kCapabilities = FUSE_CAP_ASYNC_READ | FUSE_CAP_ATOMIC_O_TRUNC | FUSE_CAP_ASYNC_DIO |
                                    FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_READDIRPLUS | FUSE_CAP_READDIRPLUS_AUTO |
                                    FUSE_CAP_POSIX_ACL | FUSE_CAP_DONT_MASK | FUSE_CAP_POSIX_LOCKS |
@@ -135,10 +135,10 @@ void read(fuse_req_t request, fuse_ino_t, size_t size, off_t offset, fuse_file_i
   post(request, "read", &Operations::read, info->fh, static_cast<std::uint64_t>(offset), size);
 }
 
-void write_buf(fuse_req_t request, fuse_ino_t, fuse_bufvec* bytes, off_t offset, fuse_file_info* info) {
+void write_buf(fuse_req_t request, fuse_ino_t ino, fuse_bufvec* bytes, off_t offset, fuse_file_info* info) {
   // As it stands by now: F_SETFL may have set or cleared it.
-  auto member = info->flags & O_APPEND ? &Operations::append : &Operations::write;
-  post(request, "write", member, info->fh, static_cast<std::uint64_t>(offset), ReceiveBuffer::written(*bytes));
+  post(request, "write", &Operations::write, ino, info->fh, info->flags, static_cast<std::uint64_t>(offset),
+       ReceiveBuffer::written(*bytes));
 }
 
 void flush(fuse_req_t request, fuse_ino_t, fuse_file_info* info) {

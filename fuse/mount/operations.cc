@@ -85,7 +85,7 @@ awaitable<void> Operations::open(Request request, Ino ino, fuse_file_info info) 
     co_return request.finish(EPERM);
   }
   if (truncate && request.caller().uid != 0) {
-    auto cleared = co_await clear_set_id(request, ino, opened->attr);
+    auto cleared = co_await clear_set_id(request, ino);
     if (!cleared) {
       co_await files_.release(opened->handle);
       co_return request.fail(cleared.error());
@@ -105,7 +105,8 @@ awaitable<Result<wire::Attr>> Operations::clear_set_gid(Ino ino, std::uint32_t m
   co_return co_await files_.set_attributes(ino, set);
 }
 
-awaitable<Result<void>> Operations::clear_set_id(const Request& request, Ino ino, const wire::Attr& attr) {
+awaitable<Result<void>> Operations::clear_set_id(const Request& request, Ino ino) {
+  CO_TRY(auto attr, co_await files_.get_attributes(ino));
   auto kept = without_set_id(attr.mode());
   if (foreign_set_gid(request, attr)) kept &= ~static_cast<std::uint32_t>(S_ISGID);
   if (kept == attr.mode()) co_return Result<void>();
@@ -128,16 +129,16 @@ awaitable<void> Operations::read(Request request, Handle handle, std::uint64_t o
   request.data(bytes->view());
 }
 
-awaitable<void> Operations::write(Request request, Handle handle, std::uint64_t offset, Bytes bytes) {
+awaitable<void> Operations::write(Request request, Ino ino, Handle handle, int flags, std::uint64_t offset,
+                                  Bytes bytes) {
+  // Past its pages the kernel leaves set-id bits to us (file_remove_privs is of its cached writes only).
+  if ((flags & O_ACCMODE) == O_WRONLY && request.caller().uid != 0) {
+    auto cleared = co_await clear_set_id(request, ino);
+    if (!cleared) co_return request.fail(cleared.error());
+  }
   auto size = bytes.size();
-  auto done = co_await files_.write(handle, offset, std::move(bytes));
-  if (!done) co_return request.fail(done.error());
-  request.written(size);
-}
-
-awaitable<void> Operations::append(Request request, Handle handle, std::uint64_t offset, Bytes bytes) {
-  auto size = bytes.size();
-  auto done = co_await files_.append(handle, offset, std::move(bytes));
+  auto done = flags & O_APPEND ? co_await files_.append(handle, offset, std::move(bytes))
+                               : co_await files_.write(handle, offset, std::move(bytes));
   if (!done) co_return request.fail(done.error());
   request.written(size);
 }

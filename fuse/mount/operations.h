@@ -41,8 +41,8 @@ class Operations {
   awaitable<void> create(Request request, Ino dir, std::string name, NewObject object, fuse_file_info info);
   awaitable<void> open(Request request, Ino ino, fuse_file_info info);
   awaitable<void> read(Request request, Handle handle, std::uint64_t offset, std::size_t size);
-  awaitable<void> write(Request request, Handle handle, std::uint64_t offset, Bytes bytes);
-  awaitable<void> append(Request request, Handle handle, std::uint64_t offset, Bytes bytes);
+  /// `flags`: how the file is open (O_WRONLY, O_APPEND, …).
+  awaitable<void> write(Request request, Ino ino, Handle handle, int flags, std::uint64_t offset, Bytes bytes);
   awaitable<void> flush(Request request, Handle handle, std::uint64_t lock_owner);
   awaitable<void> test_lock(Request request, Handle handle, wire::FileLock lock);
   awaitable<void> lock(Request request, Ino ino, Handle handle, wire::FileLock lock, bool waits);
@@ -68,8 +68,8 @@ class Operations {
   awaitable<void> usage(Request request);
 
  private:
-  /// What an O_TRUNC by an ordinary user does to set-id bits; the kernel leaves it to the open.
-  awaitable<Result<void>> clear_set_id(const Request& request, Ino ino, const wire::Attr& attr);
+  /// What a change of contents by an ordinary user does to set-id bits, where the kernel leaves it to us.
+  awaitable<Result<void>> clear_set_id(const Request& request, Ino ino);
   /// A set-group-ID bit that this caller may not leave on: not root, and not of that group.
   static bool foreign_set_gid(const Request& request, const wire::Attr& attr);
   awaitable<Result<wire::Attr>> clear_set_gid(Ino ino, std::uint32_t mode);
