@@ -76,6 +76,7 @@ bool Coherence::recalled(Ino ino, bool writing) {
   core_.answers.forget(ino);
   auto inode = core_.find_inode(ino);
   if (!inode) return true;
+  inode->page_recalls += drop_ != nullptr;
   if (writing)
     inode->stop_writing_behind();
   else if (!drop_)

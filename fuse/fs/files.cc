@@ -6,6 +6,9 @@
 namespace chordfs::fs {
 
 namespace {
+/// Of a read while others keep changing the file.
+constexpr int kReadAttempts = 8;
+
 /// What came along with an open, if it is the whole map of the file.
 void remember_contents(Core& core, InodeState& inode, wire::QueryAnswer answer) {
   if (inode.attr.type() != wire::FILE_REGULAR || !answer.end()) return;
@@ -121,10 +124,15 @@ awaitable<Result<void>> Files::close(Handle handle, std::uint64_t lock_owner) {
 
 awaitable<Result<Bytes>> Files::read(Handle handle, std::uint64_t offset, std::size_t size) {
   CO_TRY(auto file, co_await usable(handle));
-  CO_TRY_VOID(co_await coherence_.refresh(file->inode));
-  auto bytes = co_await reader_.read(file, offset, size);
-  coherence_.cover(*file->inode);
-  co_return bytes;
+  const auto& recalls = file->inode->page_recalls;
+  for (int attempt = 1;; ++attempt) {
+    const auto before = recalls;
+    CO_TRY_VOID(co_await coherence_.refresh(file->inode));
+    auto bytes = co_await reader_.read(file, offset, size);
+    coherence_.cover(*file->inode);
+    // Its lease was given back without these pages, which the kernel fills with what is read now.
+    if (recalls == before || attempt == kReadAttempts) co_return bytes;
+  }
 }
 
 awaitable<Result<void>> Files::write(Handle handle, std::uint64_t offset, Bytes bytes) {

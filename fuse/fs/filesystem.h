@@ -6,9 +6,9 @@
 // Thread: the Runtime's; every operation is a coroutine, many may be under way at once.
 // Errors: those of Errc that have an errno a program may see; anything unforeseen is io_error with a reason.
 // Permissions are the caller's business (the kernel checks them: default_permissions).
-// Coherence: names and attributes as they are at the call, whoever changed them; data close-to-open: what a handle
-// wrote is visible to every later open once its flush or fsync returned. Answers are given again while they are leased.
-// Limits: the memory that it is given (fs/cache_sizes.h); a writer waits when its share for unsent data is full.
+// Coherence: names, attributes and contents as they are at the call, whoever changed them, flushed or not
+// (coherence.h). Answers are given again while they are leased. Limits: the memory that it is given (fs/cache_sizes.h);
+// a writer waits when its share for unsent data is full.
 
 #include <cstdint>
 #include <functional>
@@ -18,14 +18,12 @@
 #include <string_view>
 #include <vector>
 
+#include "fuse/fs/ino.h"
 #include "fuse/fs/interruption.h"
 #include "proto/client/client.h"
 #include "proto/wire/limits.h"
 
 namespace chordfs {
-
-using Ino = std::uint64_t;
-using Handle = std::uint64_t;
 
 /// Who asks: new objects belong to it.
 struct Caller {

@@ -92,6 +92,7 @@ struct InodeState {
   bool goes_on = false;               ///< The commit under way is not the last, as far as is known.
   bool behind = false;                ///< Some of what is unsent has been acknowledged to the program.
   std::uint64_t pages_stamp = 0;      ///< Of the lease under which the kernel has pages; 0: it should have none.
+  std::uint64_t page_recalls = 0;     ///< How often those were asked back.
   void stop_writing_behind() { writing_stamp = 0; }
   /// A program believes that this is written, and nobody else can see it.
   bool owes() const { return behind && !unsent.empty(); }

@@ -131,13 +131,12 @@ void open(fuse_req_t request, fuse_ino_t ino, fuse_file_info* info) {
   post(request, "open", &Operations::open, ino, *info);
 }
 
-void read(fuse_req_t request, fuse_ino_t, size_t size, off_t offset, fuse_file_info* info) {
-  post(request, "read", &Operations::read, info->fh, static_cast<std::uint64_t>(offset), size);
+void read(fuse_req_t request, fuse_ino_t ino, size_t size, off_t offset, fuse_file_info* info) {
+  post(request, "read", &Operations::read, ino, *info, static_cast<std::uint64_t>(offset), size);
 }
 
 void write_buf(fuse_req_t request, fuse_ino_t ino, fuse_bufvec* bytes, off_t offset, fuse_file_info* info) {
-  // As it stands by now: F_SETFL may have set or cleared it.
-  post(request, "write", &Operations::write, ino, info->fh, info->flags, static_cast<std::uint64_t>(offset),
+  post(request, "write", &Operations::write, ino, *info, static_cast<std::uint64_t>(offset),
        ReceiveBuffer::written(*bytes));
 }
 

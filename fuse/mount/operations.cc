@@ -123,22 +123,25 @@ awaitable<Result<void>> Operations::clear_foreign_set_gid(const Request& request
   co_return Result<void>();
 }
 
-awaitable<void> Operations::read(Request request, Handle handle, std::uint64_t offset, std::size_t size) {
-  auto bytes = co_await files_.read(handle, offset, size);
+awaitable<void> Operations::read(Request request, Ino ino, fuse_file_info info, std::uint64_t offset,
+                                 std::size_t size) {
+  auto locked = info.flags & O_DIRECT ? Invalidator::Locked() : invalidator_.reading(ino, offset, size);
+  auto bytes = co_await files_.read(info.fh, offset, size);
   if (!bytes) co_return request.fail(bytes.error());
   request.data(bytes->view());
 }
 
-awaitable<void> Operations::write(Request request, Ino ino, Handle handle, int flags, std::uint64_t offset,
-                                  Bytes bytes) {
+awaitable<void> Operations::write(Request request, Ino ino, fuse_file_info info, std::uint64_t offset, Bytes bytes) {
+  auto size = bytes.size();
+  auto locked = info.flags & O_DIRECT ? Invalidator::Locked() : invalidator_.writing(ino, offset, size, info.writepage);
   // Past its pages the kernel leaves set-id bits to us (file_remove_privs is of its cached writes only).
-  if ((flags & O_ACCMODE) == O_WRONLY && request.caller().uid != 0) {
+  if ((info.flags & O_ACCMODE) == O_WRONLY && request.caller().uid != 0) {
     auto cleared = co_await clear_set_id(request, ino);
     if (!cleared) co_return request.fail(cleared.error());
   }
-  auto size = bytes.size();
-  auto done = flags & O_APPEND ? co_await files_.append(handle, offset, std::move(bytes))
-                               : co_await files_.write(handle, offset, std::move(bytes));
+  // As it stands by now: F_SETFL may have set or cleared it.
+  auto done = info.flags & O_APPEND ? co_await files_.append(info.fh, offset, std::move(bytes))
+                                    : co_await files_.write(info.fh, offset, std::move(bytes));
   if (!done) co_return request.fail(done.error());
   request.written(size);
 }

@@ -40,9 +40,8 @@ class Operations {
 
   awaitable<void> create(Request request, Ino dir, std::string name, NewObject object, fuse_file_info info);
   awaitable<void> open(Request request, Ino ino, fuse_file_info info);
-  awaitable<void> read(Request request, Handle handle, std::uint64_t offset, std::size_t size);
-  /// `flags`: how the file is open (O_WRONLY, O_APPEND, …).
-  awaitable<void> write(Request request, Ino ino, Handle handle, int flags, std::uint64_t offset, Bytes bytes);
+  awaitable<void> read(Request request, Ino ino, fuse_file_info info, std::uint64_t offset, std::size_t size);
+  awaitable<void> write(Request request, Ino ino, fuse_file_info info, std::uint64_t offset, Bytes bytes);
   awaitable<void> flush(Request request, Handle handle, std::uint64_t lock_owner);
   awaitable<void> test_lock(Request request, Handle handle, wire::FileLock lock);
   awaitable<void> lock(Request request, Ino ino, Handle handle, wire::FileLock lock, bool waits);

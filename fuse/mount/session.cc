@@ -109,7 +109,13 @@ Problem Session::mount(const std::string& path, const std::vector<std::string>& 
   if (auto here = mounted_at(path)) device_ = here->device;
 
   SignalsBlocked blocked;
-  invalidator_.start(session_);
+  invalidator_.start({.drop =
+                          [session = session_](Ino ino, std::uint64_t begin, std::uint64_t end) {
+                            // Whether the kernel knows the inode at all does not matter.
+                            fuse_lowlevel_notify_inval_inode(session, ino, static_cast<off_t>(begin),
+                                                             end == 0 ? 0 : static_cast<off_t>(end - begin));
+                          },
+                      .waits = waits_uninterruptibly});
   files_.when_pages_are_old([this](Ino ino) { invalidator_.drop_pages_later(ino); },
                             [this](Ino ino) { return invalidator_.drop_pages(ino); });
   for (std::size_t i = 0; i < kReaders; ++i) readers_.emplace_back([this] { read_requests(); });

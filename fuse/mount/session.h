@@ -3,7 +3,7 @@
 //
 // Owner: serve(). mount(), then ready(); later stop(), after which it may be destroyed.
 // Thread: the Runtime's, except what is said of the readers: kReaders plain threads block in read(2) on the device and
-// run the callbacks; the Invalidator has one; one more lives while an unmount is under way, because the kernel asks us
+// run the callbacks; the Invalidator has some; one more lives while an unmount is under way, because the kernel asks us
 // to write back first. Each tells the Runtime's thread of its end by a post. Errors: of mount() in a line for people;
 // of the device in ended().
 

@@ -16,6 +16,9 @@ step "names, attributes, contents and listings, changed here and looked at there
 python3 -B "$here/coherence_open.py" "$(at one)" "$(at two)" || fail "the mounts do not agree on a file that both have open"
 step "one file open through both, written without fsync: the next read, stat and mapped page there shows it"
 
+python3 -B "$here/coherence_shared.py" "$(at one)" "$(at two)" || fail "one file written through both mounts at once"
+step "one file that a program on each writes at the same time, in the same pages: no call failed, nothing is lost"
+
 one=$(at one) two=$(at two)
 seq 100000 >"$work/open"
 cp "$work/open" "$one/open"
