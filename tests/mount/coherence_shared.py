@@ -60,11 +60,11 @@ def write(path, mine, told, longest, until):
 
 one, two = sys.argv[1:3]
 seconds = float(sys.argv[3]) if len(sys.argv) > 3 else 8
-with open(f"{one}/shared", "wb") as file:
+with open(f"{one}/both", "wb") as file:
     file.write(b"0" * RECORD * RECORDS)
 until = time.monotonic() + seconds
 told, longest = [Value("i") for _ in range(2)], [Value("d") for _ in range(2)]
-programs = [Process(target=write, args=(f"{top}/shared", i, told[i], longest[i], until)) for i, top in enumerate((one, two))]
+programs = [Process(target=write, args=(f"{top}/both", i, told[i], longest[i], until)) for i, top in enumerate((one, two))]
 for program in programs:
     program.start()
 for program in programs:
