@@ -36,6 +36,7 @@ Workload::Worker::Worker(Workload& load, Runtime& runtime, FileSystem& files, st
 
 awaitable<void> Workload::Worker::prepare() {
   auto name = fmt::format("worker{}", number_);
+  begin();
   auto made = co_await files_.make(kRootIno, name, new_object(wire::FILE_DIRECTORY), kCaller);
   if (!judge("prepare", made)) {
     load_.ring_.violation("a worker cannot begin: " + made.error().text());

@@ -395,6 +395,7 @@ std::uint64_t Workload::failed() const {
 std::string Workload::counts() const {
   auto text = fmt::format("{} ok", ok_);
   for (const auto& [code, count] : failures_) text += fmt::format(", {} {}", count, name_of(code));
+  if (!first_failure_.empty()) text += ", first " + first_failure_;
   return text;
 }
 
@@ -411,7 +412,9 @@ bool Workload::judge(std::string_view what, Errc code, const std::string& contex
   }
   if (code == Errc::cancelled) return false;  // Its mount was killed meanwhile.
   ++failures_[code];
-  ring_.world().note(fmt::format("{} failed: {}: {}", what, name_of(code), context));
+  auto failure = fmt::format("{} failed: {}: {}", what, name_of(code), context);
+  ring_.world().note(failure);
+  if (first_failure_.empty()) first_failure_ = fmt::format("at {}: {}", ring_.time_text(), failure);
   if (answered_by_tree(code))
     ring_.violation(fmt::format("{} under names of one's own is answered with {}: {}", what, name_of(code), context));
   return false;

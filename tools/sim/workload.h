@@ -46,7 +46,7 @@ class Workload {
 
   std::uint64_t ok() const { return ok_; }
   std::uint64_t failed() const;
-  /// "1,234 ok, 5 unavailable"
+  /// "1,234 ok, 5 unavailable, first at 12.3 s: write failed: …"
   std::string counts() const;
   const std::map<Errc, std::uint64_t>& failures() const { return failures_; }
   /// The call of a worker that took longest, in the world's time.
@@ -108,6 +108,7 @@ class Workload {
   bool begun_ = false, stopping_ = false;
   std::uint64_t ok_ = 0;
   Duration longest_{};
+  std::string first_failure_;
   std::string longest_call_ = "none";
   std::map<Errc, std::uint64_t> failures_;
   std::uint64_t registers_given_up_ = 0;
