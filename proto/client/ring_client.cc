@@ -31,6 +31,8 @@ constexpr std::size_t kTriesTold = 6;
 constexpr Duration kLastTry = 700ms;
 /// As long as a node says that it works on it, a call may take so long.
 constexpr Duration kSlowMax = 20s;
+/// A call that lasts so much longer than it may: this process, or its machine, was stopped meanwhile.
+constexpr Duration kStoppedFor = 1s;
 constexpr std::size_t kWalkNodesMax = 10'000;
 constexpr int kWalkParallel = 16;  // So that a few frozen nodes cost one timeout together.
 }  // namespace
@@ -229,6 +231,8 @@ awaitable<Result<Reply>> RingClient::call_arc(ArcNumber arc, Request request, Du
     auto reply = co_await call(*node, request, timeout);
     auto code = reply ? static_cast<Errc>(reply->header.error()) : reply.code();
     const auto took = runtime_.now() - asked;
+    // We were stopped ourselves, and whether anybody answers is not known yet.
+    if (took > timeout + kStoppedFor) until += took - timeout;
     if (reply) silent_until_.erase(*node);
     // Somebody else's node may have that address now; ours is not there.
     const bool heard = reply && code != Errc::wrong_ring;

@@ -231,7 +231,8 @@ std::string Member::fingerprint() const {
   auto entry = [&](const LogEntry& value) {
     number(value.term), number(static_cast<std::uint64_t>(value.kind)), text(value.payload);
   };
-  number(up_), number(disk_.replica), generation(disk_.generation), generation(disk_.highest), hard(disk_.hard);
+  number(static_cast<std::uint64_t>(number_)), number(up_), number(disk_.replica), generation(disk_.generation),
+      generation(disk_.highest), hard(disk_.hard);
   base(disk_.base), number(disk_.entries.size()), number(promised_);
   for (const auto& one : disk_.entries) entry(one);
   number(queue_.size());
