@@ -232,7 +232,7 @@ awaitable<Result<Reply>> RingClient::call_arc(ArcNumber arc, Request request, Du
     auto code = reply ? static_cast<Errc>(reply->header.error()) : reply.code();
     const auto took = runtime_.now() - asked;
     // We were stopped ourselves, and whether anybody answers is not known yet.
-    if (took > timeout + kStoppedFor) until += took - timeout;
+    if (took > timeout + kStoppedFor) until = runtime_.now() + deadline;
     if (reply) silent_until_.erase(*node);
     // Somebody else's node may have that address now; ours is not there.
     const bool heard = reply && code != Errc::wrong_ring;

@@ -130,7 +130,7 @@ class Churn {
     const auto owner = bed_.owner(route.key);
     if (first == positions.end())
       fail("none of those named is there");
-    else if (first->id != owner && !bed_.known(owner))
+    else if (first->id != owner && (!bed_.known(owner) || bed_.known_since(owner) > route.began))
       into_.early.add(std::chrono::duration<double>(bed_.world().now() - bed_.since(owner)).count());
     else if (first->id != owner)
       fail(fmt::format("{} for {}, whose owner is {}", first->id.brief(), route.key.brief(), owner.brief()));
@@ -211,8 +211,10 @@ void run_churn(const ExperimentOptions& options, Report& report) {
                   "is not the key's successor at that moment.",
                   kListLength));
   report.say(
-      "early: the key belongs to a node that has just joined and that its own predecessor does not know yet: it is not "
-      "of the ring before, and its successor, which was named, still serves. Not a failure. early_age: for how many "
+      "early: the key belongs to a node that has just joined and that its own predecessor does not know yet, or did "
+      "not "
+      "when the lookup began: it is not of the ring before, and its successor, which was named, still serves. Not a "
+      "failure. early_age: for how many "
       "seconds that one had been in (median, most). timeouts: nodes asked or "
       "named first that were gone.");
   report.say(

@@ -196,7 +196,11 @@ std::vector<View> RingBed::views() const {
 void RingBed::changed(Index index) {
   if (!alive(index)) return;
   std::vector<Id> members;
-  for (const auto& view : slots_[index]->program->ring().members()) members.push_back(view.self.id);
+  for (const auto& view : slots_[index]->program->ring().members()) {
+    members.push_back(view.self.id);
+    if (!view.successors.empty() && members_.contains(view.successors.front().id))
+      known_since_.try_emplace(view.successors.front().id, world_.now());
+  }
   if (members != slots_[index]->members) set_members(index, std::move(members));
 }
 
@@ -208,7 +212,10 @@ void RingBed::set_members(Index index, std::vector<Id> members) {
     since_.try_emplace(id, world_.now());
   }
   for (const Id& id : before)
-    if (!members_.contains(id)) since_.erase(id);
+    if (!members_.contains(id)) {
+      since_.erase(id);
+      known_since_.erase(id);
+    }
 }
 
 Id RingBed::owner(const Id& key) const {
@@ -225,6 +232,11 @@ bool RingBed::known(const Id& member) const {
     if (view.self.id == before->first)
       return view.successors.empty() ? members_.size() == 1 : view.successors.front().id == member;
   return false;
+}
+
+std::optional<Time> RingBed::known_since(const Id& member) const {
+  auto found = known_since_.find(member);
+  return found == known_since_.end() ? std::nullopt : std::optional(found->second);
 }
 
 void RingBed::look_up(Index from, const Id& key, Done done) {

@@ -66,6 +66,8 @@ class RingBed {
   Id owner(const Id& key) const;
   /// The ring's own: its predecessor has it for its successor by now.
   bool known(const Id& member) const;
+  /// Since when; nothing: never yet.
+  std::optional<Time> known_since(const Id& member) const;
   /// When it joined; there must be such a member.
   Time since(const Id& member) const { return since_.at(member); }
 
@@ -99,7 +101,8 @@ class RingBed {
   std::vector<std::unique_ptr<Slot>> slots_;
   std::map<Endpoint, Index> by_address_;
   std::map<Id, Index> members_;
-  std::map<Id, Time> since_;  ///< When each of them joined.
+  std::map<Id, Time> since_;        ///< When each of them joined.
+  std::map<Id, Time> known_since_;  ///< When the node before it first had it for its successor.
   std::size_t lookups_open_ = 0;
   World world_;  ///< Last: its end buries the programs, which use the rest.
 };
