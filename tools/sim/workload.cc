@@ -401,8 +401,9 @@ std::string Workload::counts() const {
 
 void Workload::took(std::string_view what, Duration time) {
   if (time <= longest_) return;
+  if (options_.call_max != Duration::zero() && time > options_.call_max)
+    ring_.violation(fmt::format("{} took {} ms", what, time / 1ms));
   longest_ = time;
-  longest_call_ = fmt::format("{} at {}", what, ring_.time_text());
 }
 
 bool Workload::judge(std::string_view what, Errc code, const std::string& context) {

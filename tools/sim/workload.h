@@ -28,6 +28,8 @@ struct WorkloadOptions {
   std::size_t workers = 2;    ///< Of each client.
   std::size_t registers = 3;  ///< Of all together; the later half is kept in blocks.
   Duration think = 120ms;     ///< Between two operations of one worker.
+  /// None of a worker's calls may take longer; zero: it may.
+  Duration call_max{};
 };
 
 class Workload {
@@ -51,7 +53,6 @@ class Workload {
   const std::map<Errc, std::uint64_t>& failures() const { return failures_; }
   /// The call of a worker that took longest, in the world's time.
   Duration longest() const { return longest_; }
-  const std::string& longest_call() const { return longest_call_; }
   const Oracle& oracle() const { return oracle_; }
   /// After prepare().
   ArcNumber registers_arc() const { return registers_arc_; }
@@ -109,7 +110,7 @@ class Workload {
   std::uint64_t ok_ = 0;
   Duration longest_{};
   std::string first_failure_;
-  std::string longest_call_ = "none";
+
   std::map<Errc, std::uint64_t> failures_;
   std::uint64_t registers_given_up_ = 0;
 };
