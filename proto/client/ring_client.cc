@@ -16,10 +16,11 @@ constexpr std::size_t kViaMax = 32;
 constexpr Duration kPauseFirst = 5ms;
 constexpr Duration kPauseMax = 100ms;
 constexpr Duration kConnectTimeout = 2s;
-/// Megabytes onto several disks; and of a call's time enough is left for who leads after a frozen node.
-constexpr Duration kPutBlockTimeout = 1500ms;
-/// A node that did not answer is asked last for so long.
-constexpr Duration kSilentFor = 2s;
+/// Beyond what any call gets: megabytes onto several disks; and of a call's time enough is left for who leads after a
+/// frozen node.
+constexpr Duration kPerMegabyte = 125ms;
+/// A node that did not answer is asked last for so long, unless it answers: whoever knows that it leads again names it.
+constexpr Duration kSilentFor = 10s;
 /// One that could not be reached only after so long is silent; otherwise it refused: nobody listens there.
 constexpr Duration kRefusedWithin = 500ms;
 /// One that was silent is asked again if others name it as leader so much later: they forget one that is silent to
@@ -225,7 +226,7 @@ awaitable<Result<Reply>> RingClient::call_arc(ArcNumber arc, Request request, Du
         last = nodes.error();
       continue;
     }
-    const auto patience = request.header.has_put_block() ? kPutBlockTimeout : kClientCallTimeout;
+    const Duration patience = kClientCallTimeout + kPerMegabyte * static_cast<int>(request.payload.size() >> 20);
     const auto asked = runtime_.now();
     auto timeout = std::min(patience, Duration(until - asked));
     auto reply = co_await call(*node, request, timeout);

@@ -351,7 +351,7 @@ void Workload::prepare() {
   }
   vanisher_ = std::make_unique<Vanisher>(*this, 0);
   vanisher_->prepare();
-  vanisher_->begin();
+  if (options_.vanishes) vanisher_->begin();
   working_ = options_.clients;
   begun_ = true;
 }

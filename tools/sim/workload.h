@@ -28,6 +28,7 @@ struct WorkloadOptions {
   std::size_t workers = 2;    ///< Of each client.
   std::size_t registers = 3;  ///< Of all together; the later half is kept in blocks.
   Duration think = 120ms;     ///< Between two operations of one worker.
+  bool vanishes = true;       ///< One mount is killed or stopped, again and again.
   /// None of a worker's calls may take longer; zero: it may.
   Duration call_max{};
 };
