@@ -65,7 +65,6 @@ awaitable<Result<Reply>> Leases::renew(wire::RenewLeases request) {
         writing->second.done |= asked->second == one.second.number;
     return true;
   });
-  holder->told = std::max(holder->told, told);
   let_go_.notify_all();
   holder->renewed = came;
 
@@ -228,13 +227,9 @@ awaitable<Result<void>> Leases::recall(ArcNumber arc, std::set<std::uint64_t> in
           holder.recalled.erase(ino);
           continue;
         }
-        auto asked = holder.recalled.find(ino);
-        // What it knew it has forgotten, and what it was asked to commit is perhaps this very change (one_down 1).
-        if (holder.session == changer.session && asked != holder.recalled.end() && asked->second.number <= holder.told)
-          continue;
         held = true;
         wake = std::min(wake, holder.renewed + kLeaseHold);
-        if (asked == holder.recalled.end()) ask_back(holder, ino, false);
+        if (!holder.recalled.contains(ino)) ask_back(holder, ino, false);
       }
     }
     if (!held) co_return Result<void>();

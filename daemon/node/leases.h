@@ -85,7 +85,6 @@ class Leases {
   struct Changer {
     Incarnation incarnation = 0;
     std::uint64_t number = 0;
-    Session session = 0;
   };
   /// Returns when nobody else holds them; `unlinks`: and what others may have open has been noted.
   awaitable<Result<void>> recall(ArcNumber arc, std::set<std::uint64_t> inos, Changer changer, bool unlinks,
@@ -116,7 +115,6 @@ class Leases {
     Time renewed{};
     bool full = false;
     std::uint64_t grants = 0;
-    std::uint64_t told = 0;                       ///< The last recall that it has heard of.
     std::map<std::uint64_t, std::uint64_t> inos;  ///< With the number of the grant.
     std::map<std::uint64_t, Recall> recalled;     ///< By inode; until the session is done.
     Signal news;

@@ -197,7 +197,7 @@ awaitable<Result<wire::Answer>> TreeService::transact_once(ArcNumber arc, wire::
   wire::Operation operation;
   *operation.mutable_identity() = request.identity();
   auto& transaction = *request.mutable_transaction();
-  const Leases::Changer changer{request.lease(), request.lease_number(), request.identity().session()};
+  const Leases::Changer changer{request.lease(), request.lease_number()};
   if (transaction.parts_size() == 1) {
     locks_.put_in_line(arc, request.identity().session(), *transaction.mutable_parts(0));
     // Whoever waits for the file comes before those who would go on.

@@ -205,7 +205,7 @@ awaitable<void> Lookup::wait() {
   unheard(state, overtaken);
 }
 
-/// It is dead or slow, or has left the ring: whoever named it should know, and name another.
+/// It is dead or slow: whoever named it should know, and name another.
 void Lookup::unheard(const std::shared_ptr<State>& state, const Candidates::Candidate& candidate) {
   auto& silent = state->silent;
   if (silent.size() >= kLookupSilentMax || std::ranges::find(silent, candidate.at) != silent.end()) return;
@@ -237,7 +237,6 @@ awaitable<void> Lookup::ask(std::shared_ptr<State> state, Candidates::Candidate 
     if (reply && candidate.position && !candidate.preferred &&
         (!state->closest || state->id - candidate.position->id < state->id - state->closest->id))
       state->closest = candidate.position;
-    if (reply.code() == Errc::busy) unheard(state, candidate);
     co_return;
   }
   ++state->counters().timeouts;

@@ -16,11 +16,10 @@ constexpr std::size_t kViaMax = 32;
 constexpr Duration kPauseFirst = 5ms;
 constexpr Duration kPauseMax = 100ms;
 constexpr Duration kConnectTimeout = 2s;
-/// Beyond what any call gets: megabytes onto several disks; and of a call's time enough is left for who leads after a
-/// frozen node.
-constexpr Duration kPerMegabyte = 125ms;
-/// A node that did not answer is asked last for so long, unless it answers: whoever knows that it leads again names it.
-constexpr Duration kSilentFor = 10s;
+/// Megabytes onto several disks; and of a call's time enough is left for who leads after a frozen node.
+constexpr Duration kPutBlockTimeout = 1500ms;
+/// A node that did not answer is asked last for so long.
+constexpr Duration kSilentFor = 2s;
 /// One that could not be reached only after so long is silent; otherwise it refused: nobody listens there.
 constexpr Duration kRefusedWithin = 500ms;
 /// One that was silent is asked again if others name it as leader so much later: they forget one that is silent to
@@ -32,8 +31,6 @@ constexpr std::size_t kTriesTold = 6;
 constexpr Duration kLastTry = 700ms;
 /// As long as a node says that it works on it, a call may take so long.
 constexpr Duration kSlowMax = 20s;
-/// A call that lasts so much longer than it may: this process, or its machine, was stopped meanwhile.
-constexpr Duration kStoppedFor = 1s;
 constexpr std::size_t kWalkNodesMax = 10'000;
 constexpr int kWalkParallel = 16;  // So that a few frozen nodes cost one timeout together.
 }  // namespace
@@ -226,14 +223,12 @@ awaitable<Result<Reply>> RingClient::call_arc(ArcNumber arc, Request request, Du
         last = nodes.error();
       continue;
     }
-    const Duration patience = kClientCallTimeout + kPerMegabyte * static_cast<int>(request.payload.size() >> 20);
+    const auto patience = request.header.has_put_block() ? kPutBlockTimeout : kClientCallTimeout;
     const auto asked = runtime_.now();
     auto timeout = std::min(patience, Duration(until - asked));
     auto reply = co_await call(*node, request, timeout);
     auto code = reply ? static_cast<Errc>(reply->header.error()) : reply.code();
     const auto took = runtime_.now() - asked;
-    // We were stopped ourselves, and whether anybody answers is not known yet.
-    if (took > timeout + kStoppedFor) until = runtime_.now() + deadline;
     if (reply) silent_until_.erase(*node);
     // Somebody else's node may have that address now; ours is not there.
     const bool heard = reply && code != Errc::wrong_ring;

@@ -22,12 +22,6 @@ TEST_P(DiskFaults, LoseNothingAcknowledged) {
 }
 INSTANTIATE_TEST_SUITE_P(Sim, DiskFaults, testing::Range<std::uint64_t>(1, 1 + seeds_or(8)), seed_name);
 
-class OneDown : public ScenarioTest {};
-TEST_P(OneDown, FailsNoCallAndHoldsNoneUpForLong) {
-  run("one_down", {.seed = GetParam(), .nodes = {}});
-}
-INSTANTIATE_TEST_SUITE_P(Sim, OneDown, testing::Range<std::uint64_t>(1, 1 + seeds_or(6)), seed_name);
-
 /// Seeds that found something once.
 TEST(KnownSeeds, Hold) {
   if (few_seeds()) GTEST_SKIP() << "few seeds are wanted";

@@ -117,16 +117,6 @@ TEST_F(LookupTest, WhoNamedADeadOneIsToldAndNamesAnother) {
   EXPECT_EQ(counters.timeouts, 2U);
 }
 
-TEST_F(LookupTest, OneThatHasLeftTheRingIsToldOfLikeADeadOne) {
-  // It answers, and says that it is busy: not in the ring.
-  circle.says = {{0, {false, {5, 3}}}, {3, {true, {8}}}};
-  ASSERT_TRUE(look_up(8, {0}));
-  EXPECT_THAT(outcomes(), ElementsAre("next", "busy", "owner"));
-  EXPECT_EQ(circle.told[0], std::set{5});
-  EXPECT_EQ(circle.told[3], std::set{5});
-  EXPECT_EQ(counters.timeouts, 0U);
-}
-
 TEST_F(LookupTest, WhatWeKnewOurselvesIsNobodyElsesFault) {
   circle.says = {{3, {true, {8}}}};
   circle.states[5] = State::refusing;
