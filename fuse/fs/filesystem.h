@@ -7,8 +7,8 @@
 // Errors: those of Errc that have an errno a program may see; anything unforeseen is io_error with a reason.
 // Permissions are the caller's business (the kernel checks them: default_permissions).
 // Coherence: names, attributes and contents as they are at the call, whoever changed them, flushed or not
-// (coherence.h). Answers are given again while they are leased. Limits: the memory that it is given (fs/cache_sizes.h);
-// a writer waits when its share for unsent data is full.
+// (coherence.h). Answers are given again while they are leased.
+// Limits: the memory that it is given (fs/cache_sizes.h); a writer waits when its share for unsent data is full.
 
 #include <cstdint>
 #include <functional>

@@ -7,7 +7,6 @@
 #include <boost/asio/post.hpp>
 #include <csignal>
 #include <fstream>
-#include <iterator>
 
 #include "proto/base/check.h"
 

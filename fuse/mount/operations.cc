@@ -85,7 +85,7 @@ awaitable<void> Operations::open(Request request, Ino ino, fuse_file_info info) 
     co_return request.finish(EPERM);
   }
   if (truncate && request.caller().uid != 0) {
-    auto cleared = co_await clear_set_id(request, ino);
+    auto cleared = co_await clear_set_id(request, ino, opened->attr);
     if (!cleared) {
       co_await files_.release(opened->handle);
       co_return request.fail(cleared.error());
@@ -105,8 +105,7 @@ awaitable<Result<wire::Attr>> Operations::clear_set_gid(Ino ino, std::uint32_t m
   co_return co_await files_.set_attributes(ino, set);
 }
 
-awaitable<Result<void>> Operations::clear_set_id(const Request& request, Ino ino) {
-  CO_TRY(auto attr, co_await files_.get_attributes(ino));
+awaitable<Result<void>> Operations::clear_set_id(const Request& request, Ino ino, const wire::Attr& attr) {
   auto kept = without_set_id(attr.mode());
   if (foreign_set_gid(request, attr)) kept &= ~static_cast<std::uint32_t>(S_ISGID);
   if (kept == attr.mode()) co_return Result<void>();
@@ -136,7 +135,9 @@ awaitable<void> Operations::write(Request request, Ino ino, fuse_file_info info,
   auto locked = info.flags & O_DIRECT ? Invalidator::Locked() : invalidator_.writing(ino, offset, size, info.writepage);
   // Past its pages the kernel leaves set-id bits to us (file_remove_privs is of its cached writes only).
   if ((info.flags & O_ACCMODE) == O_WRONLY && request.caller().uid != 0) {
-    auto cleared = co_await clear_set_id(request, ino);
+    auto attr = co_await files_.get_attributes(ino);
+    if (!attr) co_return request.fail(attr.error());
+    auto cleared = co_await clear_set_id(request, ino, *attr);
     if (!cleared) co_return request.fail(cleared.error());
   }
   // As it stands by now: F_SETFL may have set or cleared it.

@@ -68,7 +68,7 @@ class Operations {
 
  private:
   /// What a change of contents by an ordinary user does to set-id bits, where the kernel leaves it to us.
-  awaitable<Result<void>> clear_set_id(const Request& request, Ino ino);
+  awaitable<Result<void>> clear_set_id(const Request& request, Ino ino, const wire::Attr& attr);
   /// A set-group-ID bit that this caller may not leave on: not root, and not of that group.
   static bool foreign_set_gid(const Request& request, const wire::Attr& attr);
   awaitable<Result<wire::Attr>> clear_set_gid(Ino ino, std::uint32_t mode);

@@ -111,7 +111,6 @@ class Workload {
   std::uint64_t ok_ = 0;
   Duration longest_{};
   std::string first_failure_;
-
   std::map<Errc, std::uint64_t> failures_;
   std::uint64_t registers_given_up_ = 0;
 };

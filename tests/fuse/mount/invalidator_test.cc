@@ -4,6 +4,8 @@
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
+#include <functional>
+#include <optional>
 #include <set>
 
 #include "proto/rpc/asio_runtime.h"
@@ -79,6 +81,20 @@ struct InvalidatorTest : testing::Test {
   void run(awaitable<void> task) { run_to_end(io, std::move(task)); }
   void drop(Ino ino) { run(invalidator.drop_pages(ino)); }
 
+  /// Is still under way after a while, and ends after `news`.
+  void drop_once(const std::function<void()>& news) {
+    run([](InvalidatorTest& test, const std::function<void()>& news) -> awaitable<void> {
+      bool dropped = false;
+      asio::co_spawn(
+          test.io, [&test]() { return test.invalidator.drop_pages(kFile); },
+          [&dropped](std::exception_ptr) { dropped = true; });
+      co_await test.runtime.sleep(50ms);
+      EXPECT_FALSE(dropped);
+      news();
+      while (!dropped) co_await test.runtime.sleep(1ms);
+    }(*this, news));
+  }
+
   asio::io_context io;
   AsioRuntime runtime{io};
   Pages pages;
@@ -137,17 +153,9 @@ TEST_F(InvalidatorTest, AMappedPageThatIsWrittenBackIsNotWaitedFor) {
 TEST_F(InvalidatorTest, ARequestThatWeHearOfLateIsLeftOutThen) {
   pages.fill(kFile, 0, 20);
   pages.set_locked(kFile, 4, 4, true);
-  run([](InvalidatorTest& test) -> awaitable<void> {
-    bool dropped = false;
-    asio::co_spawn(
-        test.io, [&test]() { return test.invalidator.drop_pages(kFile); },
-        [&dropped](std::exception_ptr) { dropped = true; });
-    co_await test.runtime.sleep(20ms);
-    EXPECT_FALSE(dropped);
-    auto read = test.invalidator.reading(kFile, 4 * kPage, 4 * kPage);
-    while (!dropped) co_await test.runtime.sleep(1ms);
-    EXPECT_EQ(test.pages.of(kFile), Left({4, 5, 6, 7}));
-  }(*this));
+  std::optional<Invalidator::Locked> read;
+  drop_once([&] { read.emplace(invalidator.reading(kFile, 4 * kPage, 4 * kPage)); });
+  EXPECT_EQ(pages.of(kFile), Left({4, 5, 6, 7}));
 }
 
 TEST_F(InvalidatorTest, WhatWasAnsweredIsWaitedForAgain) {
@@ -155,17 +163,8 @@ TEST_F(InvalidatorTest, WhatWasAnsweredIsWaitedForAgain) {
   {
     auto read = invalidator.reading(kFile, 4 * kPage, kPage);
   }
-  run([](InvalidatorTest& test) -> awaitable<void> {
-    bool dropped = false;
-    asio::co_spawn(
-        test.io, [&test]() { return test.invalidator.drop_pages(kFile); },
-        [&dropped](std::exception_ptr) { dropped = true; });
-    co_await test.runtime.sleep(50ms);
-    EXPECT_FALSE(dropped);
-    test.pages.set_locked(kFile, 4, 1, false);
-    while (!dropped) co_await test.runtime.sleep(1ms);
-    EXPECT_EQ(test.pages.of(kFile), Left());
-  }(*this));
+  drop_once([&] { pages.set_locked(kFile, 4, 1, false); });
+  EXPECT_EQ(pages.of(kFile), Left());
 }
 
 TEST_F(InvalidatorTest, LockedPagesOfOneFileDoNotHoldUpAnother) {

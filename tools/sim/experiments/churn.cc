@@ -214,9 +214,8 @@ void run_churn(const ExperimentOptions& options, Report& report) {
       "early: the key belongs to a node that has just joined and that its own predecessor does not know yet, or did "
       "not "
       "when the lookup began: it is not of the ring before, and its successor, which was named, still serves. Not a "
-      "failure. early_age: for how many "
-      "seconds that one had been in (median, most). timeouts: nodes asked or "
-      "named first that were gone.");
+      "failure. early_age: for how many seconds that one had been in (median, most). timeouts: nodes asked or named "
+      "first that were gone.");
   report.say(
       "paper: its periods (30 s for the successor and one finger), no cache, one asked after the other, one lookup a "
       "second; joins, leaves and hints are those of the corrected protocol. chordfs: its own periods (1 s), cache and "
